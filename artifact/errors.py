@@ -1,0 +1,225 @@
+"""Every error that Hangtag raises on purpose, drawn once.
+
+    HangtagError
+    ├── ImageError                    these bytes are no image that the model can look at
+    │   ├── EmptyImage
+    │   ├── UnsupportedImageType
+    │   ├── TruncatedImage
+    │   ├── UndecodableImage
+    │   └── TooManyPixels
+    ├── ArtifactError                 the model repository, or what stands in it, is not as it says
+    │   ├── RepositoryEmpty
+    │   ├── ModelNotFound
+    │   ├── VersionNotFound
+    │   ├── VersionExists
+    │   ├── CardInvalid
+    │   ├── DigestMismatch
+    │   ├── ModelMismatch
+    │   └── GoldenMismatch
+    ├── ProviderUnavailable           onnxruntime cannot run on the device that was asked for
+    ├── RequestError                  the request itself is wrong
+    │   ├── BodyTooLarge
+    │   ├── ClientGone
+    │   ├── ContentTypeUnsupported
+    │   └── MalformedRequest
+    ├── Refused                       the request is right, and the service will not take it now
+    │   ├── QueueFull
+    │   ├── ModelUnavailable
+    │   └── Draining
+    ├── InferenceFailed               onnxruntime failed on a good request
+    ├── DataError                     the training data is not there, or not what it should be
+    ├── RecipeError                   the recipe or the run folder is not one that can be trained or exported
+    ├── ExportError                   the exported model is not the trained one, and is not published
+    └── AddressInUse                  another program listens where the service should
+
+Each message is one sentence that says what was wrong, where, and what would be right. `code` is stable: programs may
+match on it. What an error means in HTTP is known to `service.problems` alone.
+"""
+
+from typing import ClassVar
+
+
+class HangtagError(Exception):
+    """Whatever Hangtag raises on purpose; its text may be shown to the user as it is."""
+
+    code: ClassVar[str] = "error"
+
+
+class ImageError(HangtagError):
+    """These bytes are no image that the model can look at."""
+
+    code = "image_invalid"
+
+
+class EmptyImage(ImageError):
+    """There are no bytes at all."""
+
+    code = "image_empty"
+
+
+class UnsupportedImageType(ImageError):
+    """It is an image, or says so, of a type that is not taken."""
+
+    code = "image_type_unsupported"
+
+
+class TruncatedImage(ImageError):
+    """The image starts well and ends too soon."""
+
+    code = "image_truncated"
+
+
+class UndecodableImage(ImageError):
+    """No decoder can make pixels of these bytes."""
+
+    code = "image_undecodable"
+
+
+class TooManyPixels(ImageError):
+    """The image declares more pixels than the limit; it was not decoded."""
+
+    code = "image_too_many_pixels"
+
+
+class ArtifactError(HangtagError):
+    """The model repository, or what stands in it, is not as it says."""
+
+    code = "artifact_invalid"
+
+
+class RepositoryEmpty(ArtifactError):
+    """The model repository holds no model, or is not there."""
+
+    code = "repository_empty"
+
+
+class ModelNotFound(ArtifactError):
+    """No model has this name."""
+
+    code = "model_not_found"
+
+
+class VersionNotFound(ArtifactError):
+    """The model has no such version."""
+
+    code = "version_not_found"
+
+
+class VersionExists(ArtifactError):
+    """The version is published already, and a published version never changes."""
+
+    code = "version_exists"
+
+
+class CardInvalid(ArtifactError):
+    """The card is missing, is not JSON, or breaks its schema."""
+
+    code = "card_invalid"
+
+
+class DigestMismatch(ArtifactError):
+    """A file is not the one that the card was written for."""
+
+    code = "digest_mismatch"
+
+
+class ModelMismatch(ArtifactError):
+    """The ONNX graph does not have the inputs and outputs that its card names."""
+
+    code = "model_mismatch"
+
+
+class GoldenMismatch(ArtifactError):
+    """The model does not answer its golden samples as the trained model did."""
+
+    code = "golden_mismatch"
+
+
+class ProviderUnavailable(HangtagError):
+    """onnxruntime cannot run on the device that was asked for."""
+
+    code = "provider_unavailable"
+
+
+class RequestError(HangtagError):
+    """The request itself is wrong."""
+
+    code = "request_invalid"
+
+
+class BodyTooLarge(RequestError):
+    """The body is over the limit; the rest of it was not read."""
+
+    code = "body_too_large"
+
+
+class ClientGone(RequestError):
+    """The client hung up before its answer was ready; nobody reads this."""
+
+    code = "client_gone"
+
+
+class ContentTypeUnsupported(RequestError):
+    """The content type is neither an image nor multipart/form-data."""
+
+    code = "content_type_unsupported"
+
+
+class MalformedRequest(RequestError):
+    """The body or the query cannot be understood."""
+
+    code = "request_malformed"
+
+
+class Refused(HangtagError):
+    """The request is right, and the service will not take it now."""
+
+    code = "refused"
+
+
+class QueueFull(Refused):
+    """The model has as much waiting as it may."""
+
+    code = "queue_full"
+
+
+class ModelUnavailable(Refused):
+    """The model should be served, but is not loaded (yet)."""
+
+    code = "model_unavailable"
+
+
+class Draining(Refused):
+    """The service is shutting down and takes nothing new."""
+
+    code = "draining"
+
+
+class InferenceFailed(HangtagError):
+    """onnxruntime failed on a good request."""
+
+    code = "inference_failed"
+
+
+class DataError(HangtagError):
+    """The training data is not there, or not what it should be."""
+
+    code = "data_invalid"
+
+
+class RecipeError(HangtagError):
+    """The recipe or the run folder is not one that can be trained or exported."""
+
+    code = "recipe_invalid"
+
+
+class ExportError(HangtagError):
+    """The exported model is not the trained one, and is not published."""
+
+    code = "export_refused"
+
+
+class AddressInUse(HangtagError):
+    """Another program listens where the service should."""
+
+    code = "address_in_use"

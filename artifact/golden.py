@@ -1,0 +1,49 @@
+"""Golden samples: what the trained model answered on a few photos, kept so that whatever is made of it can be held to that."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+GOLDEN_FILE = "golden.npz"
+
+
+@dataclass(frozen=True)
+class GoldenSamples:
+    """G photos with what they became.
+
+    `images` are the original encoded bytes, `pixels` uint8 [G, H, W, C] what `artifact.pixels` made of them, and `scores`
+    float32 [G, K] the calibrated probabilities that the Keras model gave.
+    """
+
+    images: tuple[bytes, ...]
+    pixels: NDArray[np.uint8]
+    scores: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if not len(self.images) == len(self.pixels) == len(self.scores) > 0:
+            raise ValueError(
+                f"{len(self.images)} images, {len(self.pixels)} pixel arrays and {len(self.scores)} scores "
+                "are not the same number of samples, at least one."
+            )
+
+    def save(self, path: Path) -> None:
+        """Write one compressed .npz without pickles."""
+        np.savez_compressed(
+            path,
+            bytes=np.frombuffer(b"".join(self.images), np.uint8),
+            sizes=np.array([len(image) for image in self.images], np.int64),
+            pixels=self.pixels,
+            scores=self.scores,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote; nothing in the file is executed."""
+        with np.load(path, allow_pickle=False) as arrays:
+            joined, ends = arrays["bytes"].tobytes(), np.cumsum(arrays["sizes"]).tolist()
+            starts = [0, *ends[:-1]]
+            images = tuple(joined[start:end] for start, end in zip(starts, ends, strict=True))
+            return cls(images, arrays["pixels"], arrays["scores"])

@@ -1,0 +1,1 @@
+"""What Hangtag claims in figures, and the command that measures each."""

@@ -1,0 +1,1 @@
+"""From a run folder to a verified artifact in the model repository. Needs the `train` extra."""

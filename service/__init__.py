@@ -1,0 +1,1 @@
+"""From artifacts to REST answers: an async service that imports no training stack."""

@@ -1,0 +1,1 @@
+"""The recipes that come with Hangtag, one TOML file per system."""
