@@ -1,7 +1,6 @@
-"""What a model says of itself: the card that is written at training, completed at export, and obeyed wherever it is used."""
+"""What a model says of itself: the card is written at training, completed at export, and obeyed wherever it is used."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -146,8 +145,8 @@ class RunCard(Strict):
 class ModelCard(RunCard):
     """The card of a published model: what training knew, the version, and how the export went.
 
-    `files` are the digests of what stands beside it. The ONNX file carries the same card without `files` (it cannot hold
-    its own digest), so a card that was edited after export no longer matches its model.
+    `files` are the digests of what stands beside it. The ONNX file carries the digest of the card without `files` (it
+    cannot hold its own), so a card that was edited after export no longer matches its model.
     """
 
     version: Version

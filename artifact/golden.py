@@ -1,4 +1,4 @@
-"""Golden samples: what the trained model answered on a few photos, kept so that whatever is made of it can be held to that."""
+"""Golden samples: what the trained model answered on a few photos; whatever is made of it later is held to that."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +14,8 @@ GOLDEN_FILE = "golden.npz"
 class GoldenSamples:
     """G photos with what they became.
 
-    `images` are the original encoded bytes, `pixels` uint8 [G, H, W, C] what `artifact.pixels` made of them, and `scores`
-    float32 [G, K] the calibrated probabilities that the Keras model gave.
+    `images` are the original encoded bytes, `pixels` uint8 [G, H, W, C] what `artifact.pixels` made of them, and
+    `scores` float32 [G, K] the calibrated probabilities that the Keras model gave.
     """
 
     images: tuple[bytes, ...]

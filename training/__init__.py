@@ -1,1 +1,1 @@
-"""From labelled photos to a run folder: Keras model, card, golden samples, figures and pictures. Needs the `train` extra."""
+"""From labelled photos to a run folder: Keras model, card, golden samples and figures. Needs the `train` extra."""

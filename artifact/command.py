@@ -1,0 +1,28 @@
+"""What every subcommand of `hangtag` shares: options that are also `HANGTAG_*` environment variables, defined once."""
+
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Options(BaseSettings):
+    """The options of a subcommand; each field is a flag and an environment variable, and the flag wins.
+
+    A subclass's docstring becomes its `--help`, each field's description the help of its flag.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="HANGTAG_",
+        extra="ignore",
+        frozen=True,
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+    )
+
+    @classmethod
+    def parse(cls, command: str, arguments: Sequence[str]) -> Self:
+        """The options that a command line and the environment give; raises pydantic's ValidationError."""
+        return cls(_cli_parse_args=list(arguments), _cli_prog_name=f"hangtag {command}")

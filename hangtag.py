@@ -1,0 +1,51 @@
+"""The command `hangtag`: trains, exports, serves and measures product-photo classifiers."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from artifact.errors import HangtagError
+
+# Each subcommand's module is imported only when it is called, so that serving never loads the training stack.
+COMMANDS = {
+    "serve": ("service.command", "answer classification requests over HTTP"),
+    "train": ("training.command", "train a model by a recipe"),
+    "export": ("export.command", "turn a run folder into a verified model in models/"),
+    "bench": ("benchmarks.command", "measure a running service"),
+}
+
+USAGE = """usage: hangtag COMMAND ...
+
+commands:
+{commands}
+
+`hangtag COMMAND --help` shows the options and an example."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; the exit code is 0 for success, 1 for an error that Hangtag explains, 2 for wrong usage."""
+    name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name not in COMMANDS:
+        asked = name in {"-h", "--help"}
+        lines = "\n".join(f"  {command:8} {what}" for command, (_, what) in COMMANDS.items())
+        print(USAGE.format(commands=lines), file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
+    try:
+        return int(importlib.import_module(COMMANDS[name][0]).run(rest))
+    except HangtagError as error:
+        print(f"hangtag {name}: {error}", file=sys.stderr)
+        return 1
+    except ValidationError as error:
+        for item in error.errors():
+            option = "-".join(str(part) for part in item["loc"]).replace("_", "-")
+            print(f"hangtag {name}: --{option}: {item['msg']} (got {item['input']!r})", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"hangtag {name}: interrupted.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
