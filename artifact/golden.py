@@ -1,11 +1,16 @@
 """Golden samples: what the trained model answered on a few photos; whatever is made of it later is held to that."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from artifact.card import InputSpec
+from artifact.errors import GoldenMismatch
+from artifact.pixels import decode
 
 GOLDEN_FILE = "golden.npz"
 
@@ -47,3 +52,24 @@ class GoldenSamples:
             starts = [0, *ends[:-1]]
             images = tuple(joined[start:end] for start, end in zip(starts, ends, strict=True))
             return cls(images, arrays["pixels"], arrays["scores"])
+
+    def first(self, count: int) -> Self:
+        """The first `count` samples, or all where there are fewer."""
+        return type(self)(self.images[:count], self.pixels[:count], self.scores[:count])
+
+    def verify(
+        self, run: Callable[[NDArray[np.uint8]], NDArray[np.float32]], spec: InputSpec, *, tolerance: float
+    ) -> float:
+        """Decode and run each photo by itself, as a request would, and hold the scores against the trained model's.
+
+        Returns the largest absolute difference; raises GoldenMismatch where it exceeds `tolerance` or a label differs.
+        """
+        scores = np.concatenate([run(decode(image, spec)[np.newaxis]) for image in self.images])
+        difference = float(np.abs(scores - self.scores).max())
+        labels = int((scores.argmax(1) != self.scores.argmax(1)).sum())
+        if labels or not difference <= tolerance:
+            raise GoldenMismatch(
+                f"On {len(self.images)} golden samples {labels} labels differ from the trained model's, "
+                f"and scores by up to {difference:.2g} (at most {tolerance:.2g} is allowed)."
+            )
+        return difference

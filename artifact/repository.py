@@ -1,0 +1,148 @@
+"""The model repository: one folder `<root>/<name>/<version>/` per model version, verified on read, atomic on write."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from artifact.card import CARD_FILE, ModelCard, Name, Version, digest_bytes, digest_file
+from artifact.errors import CardInvalid, DigestMismatch, ModelNotFound, RepositoryEmpty, VersionExists, VersionNotFound
+from artifact.golden import GOLDEN_FILE, GoldenSamples
+
+MODEL_FILE = "model.onnx"
+STAGING_PREFIX = ".staging-"
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_VERSION: TypeAdapter[str] = TypeAdapter(Version)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One verified model version: its card, the bytes of its ONNX file, and its golden samples."""
+
+    card: ModelCard
+    model: bytes
+    golden: GoldenSamples
+
+
+class Repository:
+    """The models under one folder; nothing is cached, so each call sees what is there now."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def names(self) -> list[str]:
+        """The names of all models that have a version, sorted; raises RepositoryEmpty where there are none."""
+        found = sorted(folder.name for folder in _folders(self.root) if _fits(_NAME, folder.name) and _versions(folder))
+        if not found:
+            raise RepositoryEmpty(
+                f"{self.root} holds no model ({self.root}/<name>/<version>/{CARD_FILE}); "
+                "publish one with `hangtag export`, or name another folder with --models or HANGTAG_MODELS."
+            )
+        return found
+
+    def versions(self, name: str) -> list[str]:
+        """The versions of one model, oldest first; raises ModelNotFound where there are none."""
+        found = _versions(self.root / name) if _fits(_NAME, name) else []
+        if not found:
+            raise ModelNotFound(f"There is no model {name!r} in {self.root}.")
+        return found
+
+    def open(self, name: str, version: str) -> Artifact:
+        """Read one version and verify each file's digest against its card.
+
+        Raises VersionNotFound, CardInvalid, or DigestMismatch with the file and both digests.
+        """
+        if version not in self.versions(name):
+            raise VersionNotFound(f"Model {name!r} has no version {version!r} in {self.root}.")
+        folder = self.root / name / version
+        card = ModelCard.read(folder)
+        if (card.name, card.version) != (name, version):
+            raise CardInvalid(
+                f"{folder / CARD_FILE} is the card of {card.name} {card.version}, not of {name} {version}."
+            )
+        missing = {MODEL_FILE, GOLDEN_FILE} - card.files.keys()
+        if missing:
+            raise CardInvalid(f"{folder / CARD_FILE} names no digest for {' and '.join(sorted(missing))}.")
+        for file, digest in card.files.items():
+            if file != MODEL_FILE:
+                _check(folder / file, digest)
+        return Artifact(card, _read_model(folder, card), GoldenSamples.load(folder / GOLDEN_FILE))
+
+    def next_version(self, name: str) -> str:
+        """The version that a new model of this name gets: one more than the newest, from 1."""
+        versions = _versions(self.root / name)
+        return str(int(versions[-1]) + 1) if versions else "1"
+
+    def stage(self, name: str) -> Path:
+        """Make an empty folder, on the repository's own file system, to write a version in before anyone sees it."""
+        folder = self.root / name / (STAGING_PREFIX + secrets.token_hex(4))
+        folder.mkdir(parents=True)
+        return folder
+
+    def publish(self, staged: Path, card: ModelCard) -> Path:
+        """Write the card into a staged folder and make the whole visible in one step; raises VersionExists."""
+        (staged / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+        for path in [*staged.rglob("*"), staged]:
+            _sync(path)
+        folder = self.root / card.name / card.version
+        try:
+            staged.rename(folder)
+        except OSError as error:
+            if not folder.exists():
+                raise
+            raise VersionExists(f"{folder} is published already; a published version never changes.") from error
+        _sync(folder.parent)
+        return folder
+
+
+def _versions(folder: Path) -> list[str]:
+    return sorted((path.name for path in _folders(folder) if _fits(_VERSION, path.name)), key=int)
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+
+
+def _fits(adapter: TypeAdapter[str], text: str) -> bool:
+    try:
+        adapter.validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def _read_model(folder: Path, card: ModelCard) -> bytes:
+    """The model's bytes, read once: what was digested is what onnxruntime gets."""
+    try:
+        model = (folder / MODEL_FILE).read_bytes()
+    except OSError as error:
+        raise DigestMismatch(
+            f"{folder / MODEL_FILE} cannot be read ({error.strerror}), but the card names it."
+        ) from error
+    _compare(folder / MODEL_FILE, digest_bytes(model), card.files[MODEL_FILE])
+    return model
+
+
+def _check(path: Path, expected: str) -> None:
+    try:
+        digest = digest_file(path)
+    except OSError as error:
+        raise DigestMismatch(f"{path} cannot be read ({error.strerror}), but the card names it.") from error
+    _compare(path, digest, expected)
+
+
+def _compare(path: Path, digest: str, expected: str) -> None:
+    if digest != expected:
+        raise DigestMismatch(f"{path} has the digest {digest}, but its card says {expected}; publish the model again.")
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or folder to disk, so that a published version survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

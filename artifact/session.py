@@ -1,0 +1,88 @@
+"""An onnxruntime session that obeys its card: uint8 [N, H, W, C] in, float32 [N, K] calibrated probabilities out."""
+
+from typing import Any, Literal
+
+import numpy as np
+import onnxruntime as ort
+from loky.backend.context import cpu_count
+from numpy.typing import NDArray
+
+from artifact.card import ModelCard
+from artifact.errors import DigestMismatch, ModelMismatch, ProviderUnavailable
+
+Device = Literal["cpu", "cuda", "auto"]
+
+INPUT, OUTPUT = "image", "scores"
+CARD_KEY, CARD_DIGEST_KEY = "hangtag.card", "hangtag.card_digest"
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+def available_cpus() -> int:
+    """How many cores this process may use: the least of machine, CPU affinity and cgroup quota, at least 1."""
+    return int(cpu_count())
+
+
+class Session:
+    """One loaded model; `run` may be called from several threads at once, each call using `threads` cores.
+
+    Raises ProviderUnavailable when the device is not there, ModelMismatch when the graph does not have the input and
+    output that the card names, and DigestMismatch when it was exported with another card.
+    """
+
+    def __init__(self, model: bytes, card: ModelCard, *, device: Device = "cpu", threads: int = 1) -> None:
+        providers = _providers(device, ort.get_available_providers())
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # A spinning thread burns the core that decoding, the event loop and the other runners need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(model, options, providers=providers)
+        except Exception as error:  # onnxruntime's exceptions have no common base but this
+            raise ModelMismatch(
+                f"onnxruntime cannot load {card.name} {card.version}: it is not a valid model."
+            ) from error
+        self.provider: str = self._session.get_providers()[0]
+        if device == "cuda" and self.provider != _CUDA:
+            raise ProviderUnavailable("onnxruntime has CUDA but could not start it; look at its driver, or use cpu.")
+        _check_graph(self._session, card)
+        _check_card(self._session, card)
+
+    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The scores, float32 [N, K], of pixels, uint8 [N, H, W, C]; each row is the same in whatever batch it runs."""
+        scores: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: pixels})[0]
+        return scores
+
+
+def _providers(device: Device, available: list[str]) -> list[str]:
+    """The onnxruntime providers to try, best first."""
+    if device == "cuda" and _CUDA not in available:
+        raise ProviderUnavailable(
+            f"This onnxruntime cannot use CUDA (it offers {', '.join(available)}); "
+            "install onnxruntime-gpu, or choose the device cpu or auto."
+        )
+    return [_CUDA, _CPU] if device != "cpu" and _CUDA in available else [_CPU]
+
+
+def _check_graph(session: Any, card: ModelCard) -> None:
+    """Hold the graph's inputs and outputs against the card; a dimension that is no number is a dynamic one."""
+    height, width, channels = card.input.shape
+    _check_nodes("input", session.get_inputs(), (INPUT, "tensor(uint8)", [None, height, width, channels]))
+    _check_nodes("output", session.get_outputs(), (OUTPUT, "tensor(float)", [None, len(card.labels)]))
+
+
+def _check_nodes(kind: str, nodes: list[Any], expected: tuple[str, str, list[int | None]]) -> None:
+    found = [(n.name, n.type, [d if isinstance(d, int) else None for d in n.shape]) for n in nodes]
+    if found != [expected]:
+        raise ModelMismatch(f"The graph's {kind}s are {found}, but the card asks for exactly {expected}.")
+
+
+def _check_card(session: Any, card: ModelCard) -> None:
+    embedded = session.get_modelmeta().custom_metadata_map.get(CARD_DIGEST_KEY)
+    if embedded != card.embedded_digest():
+        raise DigestMismatch(
+            f"model.onnx of {card.name} {card.version} was exported with a card of digest {embedded}, "
+            f"but the card beside it has {card.embedded_digest()}; the card was changed after the export."
+        )
