@@ -19,6 +19,7 @@
     ├── ProviderUnavailable           onnxruntime cannot run on the device that was asked for
     ├── RequestError                  the request itself is wrong
     │   ├── BodyTooLarge
+    │   ├── BodyTimeout
     │   ├── ClientGone
     │   ├── ContentTypeUnsupported
     │   └── MalformedRequest
@@ -30,7 +31,8 @@
     ├── DataError                     the training data is not there, or not what it should be
     ├── RecipeError                   the recipe or the run folder is not one that can be trained or exported
     ├── ExportError                   the exported model is not the trained one, and is not published
-    └── AddressInUse                  another program listens where the service should
+    ├── AddressInUse                  another program listens where the service should
+    └── AddressUnavailable            the machine has no such address, or may not listen on it
 
 Each message is one sentence that says what was wrong, where, and what would be right. `code` is stable: programs may
 match on it. What an error means in HTTP is known to `service.problems` alone.
@@ -153,6 +155,12 @@ class BodyTooLarge(RequestError):
     code = "body_too_large"
 
 
+class BodyTimeout(RequestError):
+    """The body did not arrive in time."""
+
+    code = "body_timeout"
+
+
 class ClientGone(RequestError):
     """The client hung up before its answer was ready; nobody reads this."""
 
@@ -223,3 +231,9 @@ class AddressInUse(HangtagError):
     """Another program listens where the service should."""
 
     code = "address_in_use"
+
+
+class AddressUnavailable(HangtagError):
+    """The machine has no such address, or may not listen on it."""
+
+    code = "address_unavailable"

@@ -1,0 +1,43 @@
+"""The app, put together: each part gets what it needs through its constructor; the lifespan opens and closes them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from service import health, problems, routes
+from service.hosting import Hosting
+from service.intake import Intake
+from service.metrics import Metrics
+from service.settings import Settings
+from service.telemetry import Telemetry
+
+
+def create_app(settings: Settings) -> tuple[FastAPI, Hosting]:
+    """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none."""
+    release = version("hangtag")
+    metrics = Metrics(release)
+    hosting = Hosting(settings, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        """Load the models beside the running service: it is alive at once, and ready when they are."""
+        loading = asyncio.create_task(hosting.load())
+        yield
+        await loading
+        await hosting.close()
+
+    app = FastAPI(
+        title="Hangtag",
+        version=release,
+        description="Classifies product photos.",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.include_router(routes.router(hosting, Intake(settings.max_body_bytes, settings.body_timeout_seconds)))
+    app.include_router(health.router(hosting, metrics))
+    app.add_middleware(Telemetry, metrics=metrics, hosting=hosting)
+    problems.install(app)
+    return app, hosting

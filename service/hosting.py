@@ -1,0 +1,180 @@
+"""The models in service: each is loaded, held to its golden samples, and only then answers."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artifact.answer import Answer, answer
+from artifact.card import ModelCard
+from artifact.errors import (
+    ClientGone,
+    HangtagError,
+    ImageError,
+    ModelNotFound,
+    ModelUnavailable,
+    Refused,
+    RequestError,
+    VersionNotFound,
+)
+from artifact.pixels import decode
+from artifact.repository import MODEL_FILE, Artifact, Repository
+from artifact.session import Session, available_cpus
+from service.metrics import Metrics, ModelMetrics
+from service.scheduler import Scheduler
+from service.schemas import Status
+from service.settings import Settings
+
+logger = logging.getLogger("hangtag")
+
+WARM_UP_SAMPLES = 8
+# Export held the same samples to 1e-4 on its own machine; other processors and CUDA round differently.
+GOLDEN_TOLERANCE = 1e-3
+
+Pixels = NDArray[np.uint8]
+Scores = NDArray[np.float32]
+
+
+class HostedModel:
+    """One model version that should be served, and the way of a photo through it."""
+
+    def __init__(
+        self, name: str, version: str, settings: Settings, metrics: Metrics, decoders: ThreadPoolExecutor
+    ) -> None:
+        self.name = name
+        self.version = version
+        self.status: Status = "loading"
+        self.reason: str | None = None
+        self.card: ModelCard | None = None
+        self._settings = settings
+        self._decoders = decoders
+        self._metrics = ModelMetrics(metrics, name, version)
+        self._scheduler: Scheduler[Pixels, Scores] | None = None
+
+    async def load(self, repository: Repository) -> None:
+        """Verify, load and warm up the model in a thread; a failure is logged and kept in `reason`."""
+        try:
+            artifact, session = await asyncio.to_thread(self._open, repository)
+        except Exception as error:  # whatever is wrong with one model, the others stay in service
+            foreseen = isinstance(error, HangtagError)
+            self.reason = str(error) if foreseen else "It failed in a way that was not foreseen; the log says how."
+            self.status = "failed"
+            logger.exception("model %s %s failed to load: %s", self.name, self.version, error, exc_info=not foreseen)
+            return
+        s = self._settings
+        self._scheduler = Scheduler(
+            lambda batch: list(session.run(np.stack(batch))),
+            self._metrics,
+            runners=s.runners,
+            max_batch=s.max_batch,
+            max_items=s.max_items,
+        )
+        self.card, self.status = artifact.card, "ready"
+        scheduler = self._scheduler
+        self._metrics.loaded(artifact.card.files[MODEL_FILE], artifact.card.labels, lambda: scheduler.waiting)
+        logger.info("model %s %s is ready on %s", self.name, self.version, session.provider)
+
+    def _open(self, repository: Repository) -> tuple[Artifact, Session]:
+        artifact = repository.open(self.name, self.version)
+        session = Session(artifact.model, artifact.card, device=self._settings.device, threads=self._settings.threads)
+        artifact.golden.first(WARM_UP_SAMPLES).verify(session.run, artifact.card.input, tolerance=GOLDEN_TOLERANCE)
+        return artifact, session
+
+    async def classify(self, read: Callable[[], Awaitable[bytes]], top_k: int) -> Answer:
+        """Admit, read, decode and run one image; what is refused is refused before its body is read."""
+        with self._counted():
+            if self._scheduler is None or self.card is None:
+                raise ModelUnavailable(
+                    f"Model {self.name} {self.version} is {self.status}; /v1/models/{self.name} says more."
+                )
+            with self._scheduler.seat() as submit:
+                pixels = await self._decode(await read(), self.card)
+                scores = await submit(pixels)
+            result = answer(scores, self.card, top_k)
+            self._metrics.answered(result)
+            return result
+
+    async def _decode(self, image: bytes, card: ModelCard) -> Pixels:
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode_timed, image, card)
+
+    def _decode_timed(self, image: bytes, card: ModelCard) -> Pixels:
+        """Called in a decoder's thread."""
+        started = perf_counter()
+        try:
+            return decode(image, card.input, max_pixels=self._settings.max_pixels)
+        finally:
+            self._metrics.decoded(perf_counter() - started)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count the one outcome of an image."""
+        outcome = "failed"
+        try:
+            yield
+            outcome = "ok"
+        except (ClientGone, asyncio.CancelledError):
+            outcome = "cancelled"
+            raise
+        except (ImageError, RequestError):
+            outcome = "invalid"
+            raise
+        except Refused as error:
+            outcome = "rejected"
+            self._metrics.rejected(error.code)
+            raise
+        finally:
+            self._metrics.outcome(outcome)
+
+    async def close(self) -> None:
+        """Wait until all accepted images are answered, and take no more."""
+        if self._scheduler:
+            await self._scheduler.close()
+
+
+class Hosting:
+    """All models of a repository, each in its newest version; raises RepositoryEmpty where there are none."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._repository = Repository(settings.models)
+        self._decoders = ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder")
+        self._models = {
+            name: HostedModel(name, self._repository.versions(name)[-1], settings, metrics, self._decoders)
+            for name in self._repository.names()
+        }
+        self.draining = False
+
+    @property
+    def models(self) -> list[HostedModel]:
+        """Every model that should be served, by name."""
+        return list(self._models.values())
+
+    def get(self, name: str, version: str | None = None) -> HostedModel:
+        """The model of this name, in this version if one is named; raises ModelNotFound or VersionNotFound."""
+        model = self._models.get(name)
+        if model is None:
+            raise ModelNotFound(f"There is no model {name!r}; the models are {', '.join(self._models)}.")
+        if version not in (None, model.version):
+            raise VersionNotFound(f"Model {name!r} is served in version {model.version}, not in {version!r}.")
+        return model
+
+    def drain(self) -> None:
+        """Turn not ready; what is asked is answered all the same until `close`."""
+        self.draining = True
+
+    async def load(self) -> None:
+        """Load every model, one after the other; one that fails leaves the others in service."""
+        for model in self.models:
+            await model.load(self._repository)
+        ready = sum(model.status == "ready" for model in self.models)
+        logger.info("started: %d of %d models are ready", ready, len(self.models))
+
+    async def close(self) -> None:
+        """Answer what was accepted, and end all threads."""
+        for model in self.models:
+            await model.close()
+        await asyncio.to_thread(self._decoders.shutdown)

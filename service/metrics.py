@@ -1,0 +1,118 @@
+"""Every metric of the service, named once; each series of a model exists at zero from the moment the model is known."""
+
+from collections.abc import Callable, Sequence
+from platform import python_version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+
+from artifact.answer import Answer
+
+_MODEL = ("model_name", "model_version")
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SHARES = tuple(step / 20 for step in range(1, 21))
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+OUTCOMES = ("ok", "invalid", "rejected", "failed", "cancelled")
+REASONS = ("queue_full", "model_unavailable", "draining")
+STAGES = ("decode", "queue", "infer")
+DECISIONS = ("accept", "review")
+
+
+class Metrics:
+    """The service's metrics in a registry of their own."""
+
+    def __init__(self, build_version: str) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        ProcessCollector(registry=r)
+        self.items = Counter("hangtag_items_total", "Images, by what became of them.", (*_MODEL, "outcome"), registry=r)
+        self.rejected = Counter(
+            "hangtag_rejected_total", "Images that were refused, by reason.", (*_MODEL, "reason"), registry=r
+        )
+        self.stages = Histogram(
+            "hangtag_stage_duration_seconds",
+            "Time that an image (decode, queue) or a batch (infer) spent in each stage.",
+            (*_MODEL, "stage"),
+            buckets=_SECONDS,
+            registry=r,
+        )
+        self.batch_size = Histogram("hangtag_batch_size", "Images in one run.", _MODEL, buckets=_SIZES, registry=r)
+        self.queue_items = Gauge("hangtag_queue_items", "Images that wait for a runner.", _MODEL, registry=r)
+        self.predictions = Counter(
+            "hangtag_predictions_total", "Answers, by best label.", (*_MODEL, "label", "decision"), registry=r
+        )
+        self.confidence = Histogram(
+            "hangtag_confidence", "Score of the best label.", _MODEL, buckets=_SHARES, registry=r
+        )
+        self.model_info = Gauge(
+            "hangtag_model_info", "1, with the digest of the loaded model.", (*_MODEL, "digest"), registry=r
+        )
+        self.model_ready = Gauge(
+            "hangtag_model_ready", "1 when the model answers, 0 when it should and does not.", _MODEL, registry=r
+        )
+        self.build = Info("hangtag_build", "The version of Hangtag and of Python.", registry=r)
+        self.build.info({"version": build_version, "python": python_version()})
+        self.requests = Counter(
+            "http_requests_total", "HTTP requests, by route template.", ("method", "route", "status"), registry=r
+        )
+        self.request_seconds = Histogram(
+            "http_request_duration_seconds",
+            "Time from a request's headers to the end of its answer.",
+            ("method", "route"),
+            buckets=_SECONDS,
+            registry=r,
+        )
+
+
+class ModelMetrics:
+    """The metrics of one model version, its labels bound once; it observes the model's scheduler."""
+
+    def __init__(self, metrics: Metrics, name: str, version: str) -> None:
+        self._metrics = metrics
+        self._model = (name, version)
+        self._outcomes = {outcome: metrics.items.labels(*self._model, outcome) for outcome in OUTCOMES}
+        self._reasons = {reason: metrics.rejected.labels(*self._model, reason) for reason in REASONS}
+        self._stages = {stage: metrics.stages.labels(*self._model, stage) for stage in STAGES}
+        self._batch_size = metrics.batch_size.labels(*self._model)
+        self._confidence = metrics.confidence.labels(*self._model)
+        self._ready = metrics.model_ready.labels(*self._model)
+        self._queue_items = metrics.queue_items.labels(*self._model)
+        self._predictions: dict[tuple[str, str], Counter] = {}
+
+    def loaded(self, digest: str, labels: Sequence[str], waiting: Callable[[], int]) -> None:
+        """The model is ready; `waiting` gives the length of its queue whenever it is asked."""
+        self._metrics.model_info.labels(*self._model, digest).set(1)
+        self._queue_items.set_function(waiting)
+        self._predictions = {
+            (label, decision): self._metrics.predictions.labels(*self._model, label, decision)
+            for label in labels
+            for decision in DECISIONS
+        }
+        self._ready.set(1)
+
+    def outcome(self, outcome: str) -> None:
+        """An image got its one outcome."""
+        self._outcomes[outcome].inc()
+
+    def rejected(self, reason: str) -> None:
+        """An image was refused."""
+        self._reasons[reason].inc()
+
+    def answered(self, answer: Answer) -> None:
+        """An image was answered."""
+        label, score = answer.predictions[0]
+        self._predictions[label, answer.decision].inc()
+        self._confidence.observe(score)
+
+    def decoded(self, seconds: float) -> None:
+        """An image became pixels, or failed to."""
+        self._stages["decode"].observe(seconds)
+
+    def waited(self, seconds: float) -> None:
+        """An image left the queue for a runner."""
+        self._stages["queue"].observe(seconds)
+
+    def ran(self, size: int, seconds: float) -> None:
+        """A batch ran, well or not."""
+        self._stages["infer"].observe(seconds)
+        self._batch_size.observe(size)

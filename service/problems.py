@@ -1,0 +1,76 @@
+"""What an error means in HTTP: the one place that maps our errors to statuses and to RFC 9457 problem documents."""
+
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from artifact import errors
+from service.schemas import Problem
+
+PROBLEM_JSON = "application/problem+json"
+
+# An error that is not listed here has the status of the nearest class above it that is.
+STATUSES: dict[type[Exception], int] = {
+    errors.HangtagError: 500,
+    errors.ImageError: 422,
+    errors.EmptyImage: 400,
+    errors.TooManyPixels: 413,
+    errors.ModelNotFound: 404,
+    errors.VersionNotFound: 404,
+    errors.RequestError: 400,
+    errors.BodyTooLarge: 413,
+    errors.BodyTimeout: 408,
+    errors.ClientGone: 499,
+    errors.ContentTypeUnsupported: 415,
+    errors.Refused: 503,
+    errors.QueueFull: 429,
+}
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
+RETRY_AFTER = {"Retry-After": "1"}
+
+
+def status_of(error: errors.HangtagError) -> int:
+    """The HTTP status of an error."""
+    return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the app with a problem document, never with a stack trace."""
+    app.add_exception_handler(errors.HangtagError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _ours(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.HangtagError)  # noqa: S101  (the type that it was registered for)
+    status = status_of(error)
+    return _problem(status, error.code, str(error), RETRY_AFTER if isinstance(error, errors.Refused) else None)
+
+
+def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  (the type that it was registered for)
+    places = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors())
+    return _problem(400, errors.MalformedRequest.code, f"The request is malformed: {places}.")
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  (the type that it was registered for)
+    details = {
+        404: ("route_not_found", f"There is nothing at {request.url.path}; /docs lists what there is."),
+        405: ("method_not_allowed", f"{request.method} is not allowed here; /docs lists what is."),
+    }
+    code, detail = details.get(error.status_code, ("http_error", HTTPStatus(error.status_code).description))
+    return _problem(error.status_code, code, detail, dict(error.headers or {}))
+
+
+def _unexpected(_request: Request, _error: Exception) -> Response:
+    """Starlette logs the error with its stack trace; the client learns only that it was not its fault."""
+    return _problem(500, "internal_error", "The service failed; its log says why.")
+
+
+def _problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    problem = Problem(title=PHRASES.get(status, "Client Closed Request"), status=status, detail=detail, code=code)
+    return Response(problem.model_dump_json(), status, headers, PROBLEM_JSON)

@@ -1,0 +1,68 @@
+"""The HTTP server: uvicorn with a listening socket of ours, and a shutdown that loses nothing."""
+
+import asyncio
+import errno
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from artifact.errors import AddressInUse, AddressUnavailable
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Server(uvicorn.Server):
+    """On the first SIGTERM or SIGINT it tells `drain`, goes on serving for `drain_seconds`, and then stops.
+
+    Stopping means: no new connections, every accepted request is answered, and `run` returns. A second signal cuts the
+    draining short, a third one gives up on what still runs.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain: Callable[[], None], drain_seconds: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+        self._drain_seconds = drain_seconds
+        self._signals = 0
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Replaces uvicorn's own, which raises the signal again at the end, so that the exit code would not be 0."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            self._drain()
+            asyncio.get_running_loop().call_later(self._drain_seconds, self._stop)
+        else:
+            self.force_exit = self.should_exit
+            self._stop()
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that is bound to the address; raises AddressInUse or AddressUnavailable."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressInUse(
+                f"Port {port} on {host} is taken by another program; choose one with --port or HANGTAG_PORT."
+            ) from error
+        raise AddressUnavailable(f"Cannot listen on {host} port {port}: {error.strerror}.") from error
+    return listener

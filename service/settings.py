@@ -1,0 +1,38 @@
+"""Every setting of the service, once: each is a `hangtag serve` option and a `HANGTAG_*` environment variable."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from artifact.command import Options
+from artifact.pixels import DEFAULT_MAX_PIXELS
+from artifact.session import Device, available_cpus
+
+
+class Settings(Options):
+    """Answer classification requests over HTTP.
+
+    Example: hangtag serve --models models --port 8000
+    """
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one and prints it")
+    models: Path = Field(
+        Path("models"), description="the model repository: a folder <name>/<version>/ per model version"
+    )
+    device: Device = Field("auto", description="where models run; auto is cuda where onnxruntime has it, else cpu")
+    runners: int = Field(
+        default_factory=available_cpus, ge=1, le=1024, description="batches of one model that run at the same time"
+    )
+    threads: int = Field(1, ge=1, le=1024, description="cores that one run of a model uses")
+    max_batch: int = Field(8, ge=1, le=1024, description="images in one run at most")
+    max_items: int = Field(
+        256, ge=1, description="images of one model in the service at once; one more is answered 429"
+    )
+    max_body_bytes: int = Field(10 * 2**20, ge=1, description="bytes in one request body at most")
+    max_pixels: int = Field(DEFAULT_MAX_PIXELS, ge=1, description="pixels that one image may declare at most")
+    body_timeout_seconds: float = Field(30, gt=0, description="how long a request body may take to arrive")
+    drain_seconds: float = Field(2, ge=0, description="after SIGTERM: how long requests are still taken, not ready")
+    shutdown_seconds: float = Field(30, gt=0, description="after that: how long accepted requests may take to finish")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line shown")
