@@ -40,4 +40,7 @@ def create_app(settings: Settings) -> tuple[FastAPI, Hosting]:
     app.include_router(health.router(hosting, metrics))
     app.add_middleware(Telemetry, metrics=metrics, hosting=hosting)
     problems.install(app)
+    for path, operations in app.openapi()["paths"].items():
+        for method in operations:
+            metrics.expect(method.upper(), path)
     return app, hosting

@@ -64,7 +64,9 @@ class HostedModel:
             foreseen = isinstance(error, HangtagError)
             self.reason = str(error) if foreseen else "It failed in a way that was not foreseen; the log says how."
             self.status = "failed"
-            logger.exception("model %s %s failed to load: %s", self.name, self.version, error, exc_info=not foreseen)
+            logger.exception(
+                "model %s %s failed to load: %s", self.name, self.version, self.reason, exc_info=not foreseen
+            )
             return
         s = self._settings
         self._scheduler = Scheduler(

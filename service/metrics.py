@@ -63,6 +63,11 @@ class Metrics:
             registry=r,
         )
 
+    def expect(self, method: str, route: str) -> None:
+        """Let the series of a route exist at zero."""
+        self.requests.labels(method, route, "200")
+        self.request_seconds.labels(method, route)
+
 
 class ModelMetrics:
     """The metrics of one model version, its labels bound once; it observes the model's scheduler."""

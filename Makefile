@@ -1,0 +1,56 @@
+# Everything that one does here by hand. Each target does its own set-up: `make serve` and `make test` work in a fresh clone.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
+
+.PHONY: help serve train test check format lock image-check clean
+
+help:  ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+serve: .venv/serve.stamp  ## answer requests on http://127.0.0.1:8000 (settings: HANGTAG_PORT=8001 make serve)
+	@exec $(BIN)/hangtag serve
+
+train: .venv/dev.stamp  ## train a model: make train RECIPE=fashion-mnist
+	@exec $(BIN)/hangtag train $(or $(RECIPE),fashion-mnist)
+
+test: check  ## lint, check types and imports, run every test
+	$(BIN)/pytest
+
+check: .venv/dev.stamp  ## lint, check types and the import rule
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: .venv/dev.stamp  ## format, and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock:  ## pin again what pyproject.toml asks for (needs uv)
+	$(LOCK) --upgrade pyproject.toml --group build -o requirements/serve.txt
+	$(LOCK) --upgrade pyproject.toml --extra train --group build --group dev -c requirements/serve.txt -o requirements/dev.txt
+
+image-check: .venv/serve.stamp  ## build the container image and try it (needs docker, or buildah and debootstrap)
+	deploy/image-check.sh
+
+clean:  ## remove the environment and all caches
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+
+# The development environment holds all of the serving one, so whoever has it needs no second set-up to serve.
+.venv/serve.stamp: requirements/serve.txt pyproject.toml | .venv/bin/python
+	@echo "installing what serving needs into .venv (once)"
+	@$(PIP) install --require-hashes --requirement requirements/serve.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev.stamp: requirements/dev.txt .venv/serve.stamp
+	@echo "installing what training and testing need into .venv (once)"
+	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Hangtag needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv

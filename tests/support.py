@@ -1,0 +1,261 @@
+"""What several tests stand on: a tiny real model in a real repository, and a real `hangtag serve` of its own."""
+
+import io
+import json
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from artifact.card import Export, InputSpec, ModelCard, Resize, SplitFigures, TrainingData, Weights, digest_files
+from artifact.golden import GOLDEN_FILE, GoldenSamples
+from artifact.pixels import decode
+from artifact.repository import MODEL_FILE, Repository
+from artifact.session import CARD_DIGEST_KEY, CARD_KEY, Session
+
+ROOT = Path(__file__).parent.parent
+LABELS = ("dark", "middle", "light")
+SPEC = InputSpec(height=8, width=8, channels=1, resize=Resize(fit="stretch"))
+HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
+PATIENCE = 30  # seconds until a test that waits for an event gives up
+
+
+def png(shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> bytes:
+    """A picture of one grey."""
+    colour = shade if mode == "L" else (shade,) * len(mode)
+    return encoded(Image.new(mode, size, colour), "PNG")
+
+
+def encoded(image: Image.Image, kind: str) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind)
+    return out.getvalue()
+
+
+def graph(spec: InputSpec = SPEC, labels: tuple[str, ...] = LABELS, **names: str) -> onnx.ModelProto:
+    """A network that knows dark (mean pixel near 0), middle and light pictures: cast, mean, affine, softmax."""
+    image, scores = names.get("image", "image"), names.get("scores", "scores")
+    count = spec.height * spec.width * spec.channels
+    centres = np.linspace(0, 255, len(labels))
+    slope = (centres / 32).astype(np.float32)[np.newaxis]
+    offset = (-(centres**2) / 64).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", [image], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Flatten", ["float"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "average"], ["mean"]),
+        helper.make_node("MatMul", ["mean", "slope"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "offset"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], [scores], axis=1),
+    ]
+    constants = {"average": np.full((count, 1), 1 / count, np.float32), "slope": slope, "offset": offset}
+    return helper.make_model(
+        helper.make_graph(
+            nodes,
+            "tiny",
+            [helper.make_tensor_value_info(image, TensorProto.UINT8, [None, *spec.shape])],
+            [helper.make_tensor_value_info(scores, TensorProto.FLOAT, [None, len(labels)])],
+            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=10,
+    )
+
+
+def card(name: str = "tiny", version: str = "1", spec: InputSpec = SPEC, labels: tuple[str, ...] = LABELS) -> ModelCard:
+    return ModelCard(
+        name=name,
+        description="Tells dark pictures from light ones.",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        labels=labels,
+        input=spec,
+        temperature=1.0,
+        accept_threshold=0.9,
+        figures={
+            "test": SplitFigures(
+                count=3,
+                accuracy=1.0,
+                accuracy_interval=(0.44, 1.0),
+                log_loss=0.1,
+                calibration_error=0.01,
+                accepted_share=1.0,
+                accepted_precision=1.0,
+            )
+        },
+        data=TrainingData(
+            name="drawn", source="drawn", licence="none", digest="sha256:" + "0" * 64, counts={"test": 3}
+        ),
+        weights=Weights(network="mean", parameters=6, initial="set by hand", licence="Apache-2.0"),
+        code_revision="unknown",
+        files={},
+        version=version,
+        export=Export(opset=18, precision="float32", nodes=6, transposes=0, max_abs_difference=0, tools={}),
+    )
+
+
+def publish(root: Path, described: ModelCard | None = None, model: onnx.ModelProto | None = None) -> Path:
+    """Publish the tiny model as export does; gives the version's folder."""
+    described = described or card()
+    repository = Repository(root)
+    staged = repository.stage(described.name)
+    model = model or graph(described.input, described.labels)
+    helper.set_model_props(
+        model,
+        {CARD_KEY: described.model_dump_json(exclude={"files"}), CARD_DIGEST_KEY: described.embedded_digest()},
+    )
+    (staged / MODEL_FILE).write_bytes(model.SerializeToString())
+    images = tuple(png(shade) for shade in (0, 128, 255))
+    pixels = np.stack([decode(image, described.input) for image in images])
+    scores = Session(model.SerializeToString(), described).run(pixels)
+    GoldenSamples(images, pixels, scores).save(staged / GOLDEN_FILE)
+    complete = described.model_copy(update={"files": digest_files(staged, [MODEL_FILE, GOLDEN_FILE])})
+    return repository.publish(staged, complete)
+
+
+class Service:
+    """A real `hangtag serve` on a free port; leave the context to stop it and see its `exit_code`."""
+
+    def __init__(self, models: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+        self.exit_code: int | None = None
+        self._process = subprocess.Popen(
+            [*HANGTAG, "serve", "--models", models, "--port", "0", "--drain-seconds", "0", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        self.log = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            self.url = self.wait_for(r"hangtag listens on (http://\S+)")
+            self.wait_for(r"started: (.*)")
+        except BaseException:
+            self._process.kill()
+            raise
+
+    def _read(self) -> None:
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+    def wait_for(self, pattern: str) -> str:
+        """The first group of the next log line that matches."""
+        while line := self._lines.get(timeout=PATIENCE):
+            self.log += line
+            if found := re.search(pattern, line):
+                return found[1]
+        raise AssertionError(f"the service ended before it said {pattern!r}:\n{self.log}")
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """The exit code, once the process has ended."""
+        self.exit_code = self._process.wait(PATIENCE)
+        return self.exit_code
+
+    def classify(
+        self, image: bytes, model: str = "tiny", content_type: str = "image/png", **query: str
+    ) -> httpx.Response:
+        return httpx.post(
+            f"{self.url}/v1/models/{model}/classify",
+            content=image,
+            headers={"Content-Type": content_type},
+            params=query,
+            timeout=PATIENCE,
+        )
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of one series in /metrics."""
+        for line in httpx.get(f"{self.url}/metrics").text.splitlines():
+            head, _, value = line.rpartition(" ")
+            if re.split(r"[{ ]", head)[0] == name and all(f'{k}="{v}"' in head for k, v in labels.items()):
+                return float(value)
+        raise AssertionError(f"no series {name} {labels}")
+
+    def begin(self, image: bytes, model: str = "tiny") -> "HeldRequest":
+        """Start a request and hold its body back; when this returns, the service has let it in."""
+        return HeldRequest(self.url, f"/v1/models/{model}/classify", image)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.exit_code is None:
+            self.signal(signal.SIGTERM)
+            self.wait()
+        self._reader.join(PATIENCE)
+        self._process.stdout.close()
+
+
+class Connection:
+    """A bare HTTP/1.1 connection, for requests that no client library would send."""
+
+    def __init__(self, url: str) -> None:
+        address = httpx.URL(url)
+        self._socket = socket.create_connection((address.host, address.port), PATIENCE)
+        self._answers = self._socket.makefile("rb")
+
+    def post(self, path: str, **headers: str) -> None:
+        """Send the head of a request."""
+        lines = [f"POST {path} HTTP/1.1", "Host: x", *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items())]
+        self.send("\r\n".join([*lines, "\r\n"]).encode())
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def answer(self) -> tuple[int, dict[str, Any]]:
+        """The status and the JSON of the next answer; `100 Continue` has no JSON."""
+        status, length = int(self._answers.readline().split()[1]), 0
+        while (line := self._answers.readline()) != b"\r\n":
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        return status, json.loads(self._answers.read(length) or "{}")
+
+    def hang_up(self) -> None:
+        self._answers.close()
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.hang_up()
+
+
+class HeldRequest(Connection):
+    """A request whose body waits to be sent; `100 Continue` comes when the service reads the body."""
+
+    def __init__(self, url: str, path: str, image: bytes) -> None:
+        super().__init__(url)
+        self._image = image
+        self.post(path, Content_Type="image/png", Content_Length=str(len(image)), Expect="100-continue")
+        assert self.answer() == (100, {})
+
+    def finish(self) -> tuple[int, dict[str, Any]]:
+        """Send the body; gives the status and the JSON of the answer."""
+        self.send(self._image)
+        return self.answer()
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Ask again and again until it holds; for what happens in another process and tells nobody."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it never held"

@@ -1,0 +1,234 @@
+"""The scheduler's promises, held with runners that a test opens and closes by hand."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from artifact.errors import Draining, InferenceFailed, QueueFull
+from service.scheduler import Scheduler
+
+PATIENCE = 10
+
+
+class Gate:
+    """A model that answers each item with its double, when told to; -1 breaks whatever batch it is in."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self._entered = threading.Semaphore(0)
+        self._open = threading.Event()
+
+    def run(self, items: list[int]) -> Sequence[int]:
+        self.batches.append(items)
+        self._entered.release()
+        assert self._open.wait(PATIENCE)
+        if -1 in items:
+            raise RuntimeError("no model can do this")
+        return [item * 2 for item in items]
+
+    async def entered(self) -> None:
+        """Wait until one more batch has reached a runner."""
+        assert await asyncio.to_thread(self._entered.acquire, timeout=PATIENCE)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+class Log:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.sizes: list[int] = []
+
+    def waited(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def ran(self, size: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.sizes.append(size)
+
+
+def build(
+    gate: Gate, *, runners: int = 1, max_batch: int = 4, max_items: int = 100, log: Log | None = None
+) -> Scheduler[int, int]:
+    return Scheduler(gate.run, log or Log(), runners=runners, max_batch=max_batch, max_items=max_items)
+
+
+async def ask(scheduler: Scheduler[int, int], item: int) -> int:
+    with scheduler.seat() as submit:
+        return await submit(item)
+
+
+def start(scheduler: Scheduler[int, int], *items: int) -> list[asyncio.Task[int]]:
+    return [asyncio.create_task(ask(scheduler, item)) for item in items]
+
+
+async def settle() -> None:
+    """Let everything happen that can happen on the loop now."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_lone_item_runs_at_once_and_alone():
+    gate = Gate()
+    gate.open()
+    scheduler = build(gate)
+    assert await ask(scheduler, 21) == 42
+    assert gate.batches == [[21]]
+    await scheduler.close()
+
+
+async def test_idle_runners_take_items_without_waiting_for_a_batch():
+    gate = Gate()
+    scheduler = build(gate, runners=2)
+    tasks = start(scheduler, 1, 2)
+    await gate.entered()
+    await gate.entered()
+    assert sorted(gate.batches) == [[1], [2]]
+    gate.open()
+    assert await asyncio.gather(*tasks) == [2, 4]
+    await scheduler.close()
+
+
+async def test_batches_grow_only_while_all_runners_are_busy_and_keep_their_order():
+    gate, log = Gate(), Log()
+    scheduler = build(gate, max_batch=3, log=log)
+    tasks = start(scheduler, 0, 1, 2, 3, 4)
+    await gate.entered()
+    await settle()
+    assert gate.batches == [[0]]
+    assert scheduler.waiting == 4
+    gate.open()
+    assert await asyncio.gather(*tasks) == [0, 2, 4, 6, 8]
+    assert gate.batches == [[0], [1, 2, 3], [4]]
+    assert log.sizes == [1, 3, 1]
+    assert len(log.waits) == 5
+    assert scheduler.waiting == 0
+    await scheduler.close()
+
+
+async def test_no_more_are_let_in_than_there_are_seats_and_a_free_seat_is_given_again():
+    gate = Gate()
+    scheduler = build(gate, max_items=2)
+    tasks = start(scheduler, 1, 2)
+    await settle()
+    with pytest.raises(QueueFull, match="All 2 places"), scheduler.seat():
+        pass
+    gate.open()
+    await asyncio.gather(*tasks)
+    assert await ask(scheduler, 3) == 6
+    await scheduler.close()
+
+
+async def test_a_caller_who_hangs_up_while_waiting_is_never_run():
+    gate = Gate()
+    scheduler = build(gate)
+    running, gone, waiting = start(scheduler, 1, 2, 3)
+    await gate.entered()
+    await settle()
+    gone.cancel()
+    await settle()
+    assert scheduler.waiting == 1
+    gate.open()
+    assert await asyncio.gather(running, waiting) == [2, 6]
+    assert gate.batches == [[1], [3]]
+    await scheduler.close()
+
+
+async def test_a_cancelled_caller_does_not_disturb_its_batchmates():
+    gate = Gate()
+    scheduler = build(gate)
+    first, *batch = start(scheduler, 1, 2, 3, 4)
+    await gate.entered()
+    gate.open()
+    assert await first == 2
+    batch[1].cancel()
+    assert await asyncio.gather(batch[0], batch[2]) == [4, 8]
+    assert batch[1].cancelled() or batch[1].done()
+    await scheduler.close()
+
+
+async def test_a_caller_who_hangs_up_while_its_batch_runs_is_let_go():
+    gate = Gate()
+    scheduler = build(gate, runners=1)
+    (running,) = start(scheduler, 1)
+    await gate.entered()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    gate.open()
+    assert await ask(scheduler, 2) == 4
+    await scheduler.close()
+
+
+@pytest.mark.parametrize("position", range(4))
+async def test_one_bad_item_fails_alone_wherever_it_stands_in_its_batch(position: int):
+    gate = Gate()
+    scheduler = build(gate)
+    blocker = start(scheduler, 7)[0]
+    await gate.entered()
+    items = [1, 2, 3, 4]
+    items[position] = -1
+    tasks = start(scheduler, *items)
+    await settle()
+    gate.open()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert await blocker == 14
+    for item, outcome in zip(items, outcomes, strict=True):
+        if item == -1:
+            assert isinstance(outcome, InferenceFailed)
+            assert isinstance(outcome.__cause__, RuntimeError)
+        else:
+            assert outcome == item * 2
+    await scheduler.close()
+
+
+async def test_a_model_that_gives_too_few_results_fails_its_callers_and_hangs_nobody():
+    scheduler = Scheduler(lambda _items: [], Log(), runners=1, max_batch=4, max_items=10)
+    outcomes = await asyncio.gather(*start(scheduler, 1, 2, 3), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [InferenceFailed] * 3
+    await scheduler.close()
+
+
+async def test_closing_answers_all_who_have_a_seat_and_takes_nobody_new():
+    gate = Gate()
+    scheduler = build(gate)
+    tasks = start(scheduler, 1, 2, 3)
+    await gate.entered()
+    closing = asyncio.create_task(scheduler.close())
+    await settle()
+    with pytest.raises(Draining), scheduler.seat():
+        pass
+    assert not closing.done()
+    gate.open()
+    assert await asyncio.gather(*tasks) == [2, 4, 6]
+    await closing
+
+
+async def test_one_who_has_a_seat_may_still_submit_while_the_scheduler_closes():
+    gate = Gate()
+    gate.open()
+    scheduler = build(gate)
+    with scheduler.seat() as submit:
+        closing = asyncio.create_task(scheduler.close())
+        await settle()
+        assert await submit(5) == 10
+    await closing
+
+
+async def test_a_flood_with_hang_ups_leaves_no_seat_taken_and_nothing_waiting():
+    gate = Gate()
+    scheduler = build(gate, runners=2, max_batch=5, max_items=200)
+    tasks = start(scheduler, *range(200))
+    await gate.entered()
+    for task in tasks[::3]:
+        task.cancel()
+    gate.open()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    for item, outcome in enumerate(outcomes):
+        assert isinstance(outcome, asyncio.CancelledError) if item % 3 == 0 else outcome == item * 2
+    assert scheduler.waiting == 0
+    await scheduler.close()  # would wait for ever if a seat were lost
