@@ -1,0 +1,102 @@
+"""What training learns from: labelled photos in three splits, and the pixels that the model will see of them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artifact.card import InputSpec, Split
+from artifact.errors import DataError, ImageError
+from artifact.pixels import decode
+
+_NAMED_AT_MOST = 10
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One labelled photo: the bytes of an image file, the index of its label, and where it comes from."""
+
+    data: bytes
+    label: int
+    name: str
+
+
+class Dataset(Protocol):
+    """Labelled photos: each split always has the same photos in the same order."""
+
+    @property
+    def source(self) -> str:
+        """Where the photos come from, for the card."""
+
+    @property
+    def licence(self) -> str:
+        """The photos' licence, for the card."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the labels, by index."""
+
+    def photos(self, split: Split) -> Iterator[Photo]:
+        """The photos of one split, in order; raises DataError where they are missing."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A split as the model sees it: pixels uint8 [N, H, W, C] and labels int64 [N], all in memory."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def load_samples(dataset: Dataset, split: Split, spec: InputSpec) -> Samples:
+    """Decode a whole split; raises DataError that names the photos which cannot be decoded, or says there are none."""
+    pixels, labels, unreadable = [], [], []
+    for photo in dataset.photos(split):
+        try:
+            pixels.append(decode(photo.data, spec))
+            labels.append(photo.label)
+        except ImageError as error:
+            unreadable.append(f"{photo.name} ({error.code})")
+    if unreadable:
+        raise DataError(_name_unreadable(unreadable))
+    if not pixels:
+        raise DataError(f"The {split} split of {dataset.source} has no photos; each split needs some.")
+    return Samples(np.stack(pixels), np.array(labels, np.int64))
+
+
+def digest_samples(splits: Iterable[Samples]) -> str:
+    """The digest of every pixel and label of the splits, in order."""
+    digest = sha256()
+    for samples in splits:
+        for image, label in zip(samples.pixels, samples.labels, strict=True):
+            digest.update(image.tobytes() + label.astype("<i8").tobytes())
+    return "sha256:" + digest.hexdigest()
+
+
+def first_of_each_label(dataset: Dataset, split: Split, count: int) -> list[Photo]:
+    """The first `count` photos of each label, or as many as there are, in the split's order."""
+    wanted = dict.fromkeys(range(len(dataset.labels)), count)
+    chosen = []
+    for photo in dataset.photos(split):
+        if wanted[photo.label]:
+            wanted[photo.label] -= 1
+            chosen.append(photo)
+    return chosen
+
+
+def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
+    """Which samples to hold out, bool [N]: the same share of each label, at least one, the same for the same seed."""
+    held = np.zeros(len(labels), np.bool_)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = max(1, round(share * len(members)))
+        held[np.random.default_rng([seed, int(label)]).permutation(members)[:count]] = True
+    return held
+
+
+def _name_unreadable(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
+    return f"{len(names)} photos cannot be read: {', '.join(names[:_NAMED_AT_MOST])}{more}; replace or remove them."

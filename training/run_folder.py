@@ -1,0 +1,79 @@
+"""A run folder: what one training leaves behind, from the recipe that it began with to the card that ends it."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from artifact.card import CARD_FILE
+from artifact.errors import RecipeError
+from artifact.golden import GOLDEN_FILE
+from training.recipe import Recipe, read_recipe
+
+RECIPE_FILE = "recipe.toml"
+MODEL_FILE = "model.keras"
+REPORT_FILES = ("metrics.json", "history.csv", "curves.png", "confusion.png", "predictions.npz")
+DIGESTED_FILES = (MODEL_FILE, GOLDEN_FILE, *(f"report/{name}" for name in REPORT_FILES))
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`<runs>/<name>-<time>/`; it is finished once it has a card, which is written last."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs: Path, recipe_file: Path) -> "RunFolder":
+        """Make a folder for a new run of a recipe, with a copy of the recipe in it."""
+        name = read_recipe(recipe_file).name
+        run = cls(runs / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
+        try:
+            run.checkpoints.mkdir(parents=True)
+            run.report.mkdir()
+            shutil.copyfile(recipe_file, run.path / RECIPE_FILE)
+        except OSError as error:
+            raise RecipeError(f"{run.path} cannot be made ({error.strerror}); choose a folder with --runs.") from error
+        return run
+
+    @classmethod
+    def reopen(cls, path: Path, recipe: Recipe) -> "RunFolder":
+        """An earlier run of the same recipe; raises RecipeError if it is none."""
+        if not (path / RECIPE_FILE).is_file():
+            raise RecipeError(f"{path} is no run folder: it has no {RECIPE_FILE}; give a folder that training made.")
+        if read_recipe(path / RECIPE_FILE) != recipe:
+            raise RecipeError(
+                f"{path} was begun with another recipe; to go on with that one, "
+                f"use `hangtag train {path / RECIPE_FILE} --resume {path}`."
+            )
+        return cls(path)
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder for each epoch that is kept."""
+        return self.path / "checkpoints"
+
+    @property
+    def report(self) -> Path:
+        """What a person looks at when training is over."""
+        return self.path / "report"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The logs for TensorBoard."""
+        return self.path / "tensorboard"
+
+    @property
+    def card(self) -> Path:
+        """The card of the finished run."""
+        return self.path / CARD_FILE
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is seen whole or not at all, also after a crash."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
