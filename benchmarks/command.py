@@ -1,0 +1,29 @@
+"""`hangtag bench`: one subcommand per claim."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+BENCHMARKS = {
+    "accuracy": "the share of a test split that a running service answers right, and as Keras did",
+    "overhead": "what a request costs over decode and bare onnxruntime in one process",
+    "decode": "our decoder beside others",
+}
+
+USAGE = """usage: hangtag bench BENCHMARK ...
+
+benchmarks:
+{benchmarks}
+
+`hangtag bench BENCHMARK --help` shows the options and an example. Example: hangtag bench accuracy fashion-mnist"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one benchmark; returns 0 where what it measures is as claimed, 1 where it is not, 2 for wrong usage."""
+    name, *rest = list(arguments) or ["--help"]
+    if name in BENCHMARKS:
+        return int(importlib.import_module(f"benchmarks.{name}").run(rest))
+    asked = name in {"-h", "--help"}
+    lines = "\n".join(f"  {benchmark:10} {what}" for benchmark, what in BENCHMARKS.items())
+    print(USAGE.format(benchmarks=lines), file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else 2

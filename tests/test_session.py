@@ -1,0 +1,78 @@
+"""The session answers the same whatever company an image is in, and runs where it was told to."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from artifact.errors import GoldenMismatch, ProviderUnavailable
+from artifact.repository import Repository
+from artifact.session import Session, _providers, available_cpus
+from support import ROOT
+
+
+def every_model() -> list[tuple[Path, str]]:
+    """Each model that is published here."""
+    root = ROOT / "models"
+    return [(root, name) for name in Repository(root).names()] if root.is_dir() else []
+
+
+@pytest.mark.parametrize(("root", "name"), every_model())
+def test_an_image_gets_the_same_scores_in_every_batch(root: Path, name: str):
+    repository = Repository(root)
+    artifact = repository.open(name, repository.versions(name)[-1])
+    session = Session(artifact.model, artifact.card)
+    pixels = artifact.golden.pixels
+    alone = np.concatenate([session.run(image[np.newaxis]) for image in pixels])
+    for size in (2, 3, 7, len(pixels)):
+        batches = [pixels[start : start + size] for start in range(0, len(pixels), size)]
+        assert np.abs(np.concatenate([session.run(batch) for batch in batches]) - alone).max() < 1e-5
+    turned = session.run(pixels[::-1])[::-1]
+    assert np.abs(turned - alone).max() < 1e-5
+    threaded = Session(artifact.model, artifact.card, threads=2).run(pixels)
+    assert np.abs(threaded - alone).max() < 1e-5
+
+
+@pytest.mark.parametrize(("root", "name"), every_model())
+def test_a_published_model_answers_its_golden_samples_as_the_trained_one_did(root: Path, name: str):
+    repository = Repository(root)
+    artifact = repository.open(name, repository.versions(name)[-1])
+    session = Session(artifact.model, artifact.card)
+    assert artifact.golden.verify(session.run, artifact.card.input, tolerance=1e-4) <= 1e-4
+
+
+def test_golden_samples_find_a_model_that_answers_otherwise(models: Path):
+    artifact = Repository(models).open("tiny", "1")
+    session = Session(artifact.model, artifact.card)
+    artifact.golden.verify(session.run, artifact.card.input, tolerance=1e-6)
+    with pytest.raises(GoldenMismatch, match="2 labels differ"):
+        artifact.golden.verify(lambda pixels: session.run(pixels)[:, ::-1], artifact.card.input, tolerance=2)
+    with pytest.raises(GoldenMismatch, match="0 labels differ"):
+        artifact.golden.verify(lambda pixels: session.run(pixels) * 0.99, artifact.card.input, tolerance=1e-3)
+    with pytest.raises(GoldenMismatch):
+        artifact.golden.verify(lambda pixels: session.run(pixels) * np.nan, artifact.card.input, tolerance=2)
+
+
+def test_the_provider_is_chosen_refused_and_fallen_back_from():
+    cpu, cuda = "CPUExecutionProvider", "CUDAExecutionProvider"
+    assert _providers("cpu", [cuda, cpu]) == [cpu]
+    assert _providers("auto", [cuda, cpu]) == [cuda, cpu]
+    assert _providers("cuda", [cuda, cpu]) == [cuda, cpu]
+    assert _providers("auto", [cpu]) == [cpu]
+    with pytest.raises(ProviderUnavailable, match="install onnxruntime-gpu"):
+        _providers("cuda", [cpu])
+
+
+def test_threads_are_set_and_never_spin(models: Path):
+    artifact = Repository(models).open("tiny", "1")
+    session = Session(artifact.model, artifact.card, threads=3)
+    options = session._session.get_session_options()
+    assert options.intra_op_num_threads == 3
+    assert options.inter_op_num_threads == 1
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert session.provider in onnxruntime.get_available_providers()
+
+
+def test_at_least_one_core_is_available():
+    assert available_cpus() >= 1
