@@ -1,0 +1,91 @@
+"""The docs say all there is: a setting, code, metric, route or command that is not in the reference fails here."""
+
+import re
+
+import httpx
+import pytest
+
+import hangtag
+from artifact import errors
+from benchmarks.command import BENCHMARKS
+from service import problems
+from service.metrics import DECISIONS, OUTCOMES, REASONS, STAGES
+from service.settings import Settings
+from support import ROOT, Service
+
+REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+
+# What a client can never see: these end a command, a load or a training, not a request.
+NOT_OF_REQUESTS = (
+    errors.ArtifactError,
+    errors.ProviderUnavailable,
+    errors.DataError,
+    errors.RecipeError,
+    errors.ExportError,
+    errors.AddressInUse,
+    errors.AddressUnavailable,
+)
+
+
+def every(kind: type[errors.HangtagError]) -> list[type[errors.HangtagError]]:
+    return [kind, *(below for child in kind.__subclasses__() for below in every(child))]
+
+
+def raised(kind: type[errors.HangtagError]) -> bool:
+    """Whether it is a leaf of the tree that a request can end in."""
+    of_requests = not issubclass(kind, NOT_OF_REQUESTS) or kind in problems.STATUSES
+    return of_requests and not kind.__subclasses__()
+
+
+def test_every_setting_is_documented_with_its_variable():
+    for field in Settings.model_fields:
+        assert f"| `--{field.replace('_', '-')}` | `HANGTAG_{field.upper()}` |" in REFERENCE
+
+
+def test_no_setting_is_documented_that_is_not_there():
+    documented = re.findall(r"^\| `--([a-z-]+)` \|", REFERENCE, re.MULTILINE)
+    assert {option.replace("-", "_") for option in documented} == Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in every(errors.HangtagError) if raised(kind)])
+def test_every_error_code_is_documented_with_its_status(kind: type[errors.HangtagError]):
+    assert f"| `{kind.code}` | {problems.status_of(kind(''))} |" in REFERENCE
+
+
+def test_every_error_has_a_code_of_its_own_and_stands_in_the_tree():
+    kinds = every(errors.HangtagError)
+    assert len({kind.code for kind in kinds}) == len(kinds)
+    for kind in kinds:
+        assert re.search(rf"[─ ]{kind.__name__}\b", errors.__doc__ or ""), kind
+
+
+def test_every_metric_is_documented(service: Service):
+    scraped = set(re.findall(r"^# TYPE (\w+) ", httpx.get(f"{service.url}/metrics").text, re.MULTILINE))
+    ours = {name for name in scraped if name.startswith(("hangtag_", "http_")) and not name.endswith("_created")}
+    documented = set(re.findall(r"^\| `((?:hangtag|http)_\w+)` \|", REFERENCE, re.MULTILINE))
+    assert ours == documented
+
+
+@pytest.mark.parametrize("values", [OUTCOMES, REASONS, STAGES, DECISIONS])
+def test_every_value_of_a_metrics_label_is_documented(values: tuple[str, ...]):
+    for value in values:
+        assert re.search(rf"= [^|]*\b{value}\b", REFERENCE)
+
+
+def test_every_route_is_documented(service: Service):
+    for path, operations in httpx.get(f"{service.url}/openapi.json").json()["paths"].items():
+        for method in operations:
+            assert f"`{method.upper()} {path}`" in REFERENCE
+
+
+def test_every_command_is_documented():
+    for command in hangtag.COMMANDS:
+        assert f"`hangtag {command}" in REFERENCE
+    for benchmark in BENCHMARKS:
+        assert f"`hangtag bench {benchmark}" in REFERENCE
+
+
+def test_the_docs_link_only_to_what_is_there():
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
