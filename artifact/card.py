@@ -38,8 +38,8 @@ class Resize(Strict):
     """How a photo of any shape becomes the model's input.
 
     `fit` is what happens to the shape: `stretch` ignores it, `crop` fills the input and cuts the overhang off evenly,
-    `pad` shows the whole photo on white. `filter` is how pixels are averaged: `area` when shrinking (bilinear when
-    enlarging).
+    `pad` shows the whole photo on white. `filter` is how pixels are averaged: `area` means over what each one covers,
+    weighted by a Hamming window (Pillow's HAMMING), when shrinking, and bilinear when enlarging.
     """
 
     fit: Literal["stretch", "crop", "pad"]
