@@ -33,6 +33,7 @@ MD5 = {
     "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
     "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
 }
+_BYTES = b"\0\0\x08"  # how an idx file of unsigned bytes begins; the number of dimensions follows
 
 
 class FashionMnist:
@@ -75,7 +76,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         content = gzip.decompress(path.read_bytes())
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} is not a whole gzip file ({error}); remove it, and it is downloaded again.") from error
-    dimensions = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
+    dimensions = int.from_bytes(content[3:4]) if content.startswith(_BYTES) else 0
     header = 4 + 4 * dimensions
     shape = tuple(int(size) for size in np.frombuffer(content[4:header], ">u4"))
     if dimensions == 0 or len(shape) != dimensions or len(content) - header != np.prod(shape):

@@ -53,6 +53,9 @@ class Folders:
     def _held(self, split: Split) -> list[tuple[Path, int]]:
         """Hold validation out of all photos, then test out of the rest."""
         files = self._files(self._root)
+        for label, count in enumerate(np.bincount([label for _, label in files])):
+            if count < len(SPLITS):
+                raise DataError(f"{self._root / self.labels[label]} has {count} photos; each split needs at least one.")
         for held_split, share in self._shares.items():
             held = hold_out(np.array([label for _, label in files], np.int64), share, self._seed)
             if split == held_split:

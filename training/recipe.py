@@ -114,9 +114,9 @@ def find_recipe(name_or_path: str) -> Path:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in a TOML file; raises RecipeError with each key that is wrong and, if unknown, those that are valid."""
+    """The recipe in a TOML file; raises RecipeError with each key that is wrong, and the valid ones if unknown."""
     try:
-        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")), strict=False)
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is not valid TOML: {error}.") from error
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Training itself: from a recipe and samples to the checkpoint of the best epoch, going on where an earlier one broke off."""
+"""Training itself: from samples to the checkpoint of the best epoch, going on where an earlier try broke off."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def train(run: RunFolder, recipe: Recipe, training: Samples, validation: Samples
         return progress
     first_epoch = len(progress.epochs)
     batches = Batches(training, labels, schedule.batch, recipe.seed, first_epoch)
-    model = augmented(new_network(recipe, labels), recipe.augmentation)
+    _, model = _networks(recipe, labels)
     _compile(model, schedule, len(batches))
     if first_epoch:
         checkpoints.restore(model, first_epoch - 1)
@@ -45,10 +45,19 @@ def train(run: RunFolder, recipe: Recipe, training: Samples, validation: Samples
     return progress
 
 
-def new_network(recipe: Recipe, labels: int) -> Any:
-    """The recipe's network with its first weights, which the seed decides."""
+def best_network(run: RunFolder, recipe: Recipe, labels: int) -> Any:
+    """The network as it was after the best epoch."""
+    checkpoints = Checkpoints(run.checkpoints)
+    network, model = _networks(recipe, labels)
+    checkpoints.restore(model, checkpoints.progress().best)
+    return network
+
+
+def _networks(recipe: Recipe, labels: int) -> tuple[Any, Any]:
+    """The network, and around it the model to train, with first weights that the seed decides."""
     keras.utils.set_random_seed(recipe.seed)
-    return residual_network(recipe.network, recipe.input.spec, labels)
+    network = residual_network(recipe.network, recipe.input.spec, labels)
+    return network, augmented(network, recipe.augmentation)
 
 
 def _compile(model: Any, schedule: ScheduleSection, steps: int) -> None:

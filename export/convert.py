@@ -1,0 +1,73 @@
+"""A Keras model -> an ONNX graph with one uint8 input and one float32 output, checked for what converters get wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import onnx
+import onnxruntime as ort
+import tensorflow as tf
+import tf2onnx
+
+from artifact.card import InputSpec, RunCard
+from artifact.errors import ExportError
+from artifact.session import INPUT, OUTPUT
+
+OPSET = 18
+TOOLS = (keras, onnx, ort, tf, tf2onnx)
+
+
+def convert(path: Path, card: RunCard) -> Any:
+    """The ONNX model of a saved Keras model: `image` uint8 [N, H, W, C] -> `scores` float32 [N, K].
+
+    Raises ExportError when the graph has other inputs or outputs, such as constants that leaked.
+    """
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    spec = tf.TensorSpec((None, *card.input.shape), tf.uint8, name=INPUT)
+
+    @tf.function(input_signature=[spec])  # type: ignore[untyped-decorator]  # tensorflow ships no types
+    def answer(image: Any) -> dict[str, Any]:
+        return {OUTPUT: model(tf.cast(image, tf.float32), training=False)}
+
+    onnx_model, _ = tf2onnx.convert.from_function(answer, input_signature=[spec], opset=OPSET)
+    _name_batch(onnx_model)
+    _check_graph(onnx_model.graph, card.input, len(card.labels))
+    onnx.checker.check_model(onnx_model, full_check=True)
+    return onnx_model
+
+
+def count_transposes(onnx_model: Any) -> int:
+    """How many times the graph turns its data from one layout to another; each costs time and computes nothing."""
+    return sum(node.op_type == "Transpose" for node in onnx_model.graph.node)
+
+
+def tool_versions() -> dict[str, str]:
+    """The version of each library that takes part in an export."""
+    return {tool.__name__: tool.__version__ for tool in TOOLS}
+
+
+def _name_batch(onnx_model: Any) -> None:
+    """Call the dynamic dimension N, instead of a name that tf2onnx made up."""
+    for value in (*onnx_model.graph.input, *onnx_model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "N"
+
+
+def _check_graph(graph: Any, spec: InputSpec, labels: int) -> None:
+    expected = {INPUT: ("UINT8", ["N", *spec.shape])}, {OUTPUT: ("FLOAT", ["N", labels])}
+    found = _describe(graph.input), _describe(graph.output)
+    if found != expected:
+        raise ExportError(
+            f"The graph has the inputs {found[0]} and outputs {found[1]}, "
+            f"but should have exactly {expected[0]} and {expected[1]}; a layer does not convert."
+        )
+
+
+def _describe(values: Any) -> dict[str, tuple[str, list[str | int]]]:
+    """The element type and the dimensions, numbers or names, of each input or output."""
+    return {
+        value.name: (
+            onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type),
+            [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim],
+        )
+        for value in values
+    }

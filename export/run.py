@@ -1,0 +1,33 @@
+"""What export starts from: a finished run folder whose files are those that training wrote."""
+
+from pathlib import Path
+
+from artifact.card import CARD_FILE, RunCard, digest_file
+from artifact.errors import DigestMismatch, RecipeError
+
+KERAS_FILE = "model.keras"
+
+
+def read_run(folder: Path) -> RunCard:
+    """The card of a run, after each file that it names was checked.
+
+    Raises RecipeError when the run is not finished, CardInvalid, or DigestMismatch with the file and both digests.
+    """
+    if not (folder / CARD_FILE).is_file():
+        raise RecipeError(
+            f"{folder} has no {CARD_FILE}, so it is no finished run; "
+            f"finish it with `hangtag train {folder}/recipe.toml --resume {folder}`."
+        )
+    card = RunCard.read(folder)
+    for name, expected in card.files.items():
+        _check(folder / name, expected)
+    return card
+
+
+def _check(path: Path, expected: str) -> None:
+    try:
+        found = digest_file(path)
+    except OSError as error:
+        raise DigestMismatch(f"{path} cannot be read ({error.strerror}), but the run's card names it.") from error
+    if found != expected:
+        raise DigestMismatch(f"{path} has the digest {found}, but the run's card says {expected}; train it again.")

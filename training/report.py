@@ -1,0 +1,81 @@
+"""What a person looks at when training is over: figures as JSON, predictions, curves and the confusion matrix."""
+
+import json
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from artifact.card import Split, SplitFigures
+from artifact.session import available_cpus
+from training.checkpoint import Progress
+from training.figures import Labels, Scores, confusion_matrix, label_figures
+from training.run_folder import RunFolder, write_whole
+
+
+def write_metrics(
+    run: RunFolder,
+    progress: Progress,
+    figures: dict[Split, SplitFigures],
+    calibration: dict[str, Any],
+    test: dict[str, Any],
+) -> None:
+    """Write metrics.json: the figures of each split, the test split label by label, and what training took."""
+    metrics = {
+        "figures": {split: figure.model_dump() for split, figure in figures.items()},
+        "calibration": calibration,
+        "test": test,
+        "training": {
+            "epochs": len(progress.epochs),
+            "best_epoch": progress.best + 1,
+            "seconds": round(sum(epoch["seconds"] for epoch in progress.epochs), 1),
+        },
+        "hardware": {"machine": platform.machine(), "cpus": available_cpus(), "system": platform.system()},
+        "tools": {"python": platform.python_version(), "keras": version("keras"), "numpy": version("numpy")},
+    }
+    write_whole(run.report / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+
+
+def label_report(scores: Scores, labels: Labels, names: tuple[str, ...]) -> dict[str, Any]:
+    """The figures of each label, and the confusion matrix: its rows are the right labels, its columns the answers."""
+    confusion = confusion_matrix(scores, labels)
+    return {"labels": label_figures(confusion, names), "confusion": confusion.tolist()}
+
+
+def write_predictions(run: RunFolder, scores: Scores, labels: Labels) -> None:
+    """Write predictions.npz: `scores` float32 [N, K] and `labels` int64 [N] of the test split, in its order."""
+    np.savez_compressed(run.report / "predictions.npz", scores=scores.astype(np.float32), labels=labels)
+
+
+def draw_curves(run: RunFolder, progress: Progress) -> None:
+    """Draw curves.png: loss and accuracy over the epochs, with the best epoch marked."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    numbers = range(1, len(progress.epochs) + 1)
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            axes.plot(numbers, [epoch[key] for epoch in progress.epochs], marker=".", label=label)
+        axes.axvline(progress.best + 1, color="grey", linestyle=":", label="best epoch")
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(run.report / "curves.png", dpi=100)
+
+
+def draw_confusion(run: RunFolder, confusion: NDArray[np.int64], names: tuple[str, ...]) -> None:
+    """Draw confusion.png: what share of each label's photos (row) was answered how (column), with the counts."""
+    side = 3 + 0.6 * len(names)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(confusion):
+        if count:
+            colour = "white" if shares[row, column] > 0.5 else "black"  # noqa: PLR2004 - readable on either
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="answer", ylabel="label")
+    figure.savefig(run.report / "confusion.png", dpi=100)
