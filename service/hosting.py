@@ -167,6 +167,7 @@ class Hosting:
     def drain(self) -> None:
         """Turn not ready; what is asked is answered all the same until `close`."""
         self.draining = True
+        logger.info("draining: not ready any more, still answering")
 
     async def load(self) -> None:
         """Load every model, one after the other; one that fails leaves the others in service."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from service.hosting import HostedModel, Hosting
 from service.intake import FIELD, IMAGE_TYPES, MULTIPART, Intake
-from service.problems import PROBLEM_JSON
+from service.problems import PHRASES, PROBLEM_JSON
 from service.schemas import Classification, ModelDetail, ModelList, ModelSummary, Prediction, Problem
 
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many labels to answer with, best first")]
@@ -25,10 +25,8 @@ _BODY: dict[str, Any] = {
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {
-        status: {"model": Problem, "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-        for status in statuses
-    }
+    content = {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}
+    return {status: {"description": PHRASES[status], "content": content} for status in statuses}
 
 
 def router(hosting: Hosting, intake: Intake) -> APIRouter:
