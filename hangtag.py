@@ -37,6 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HangtagError as error:
         print(f"hangtag {name}: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"hangtag {name}: needs {error.name}, which the extra `train` installs (in a clone: make train).",
+            file=sys.stderr,
+        )
+        return 1
     except ValidationError as error:
         for item in error.errors():
             option = "-".join(str(part) for part in item["loc"]).replace("_", "-")

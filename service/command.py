@@ -20,6 +20,9 @@ def run(arguments: Sequence[str]) -> int:
         log_level=settings.log_level,
         access_log=False,
         server_header=False,
+        # Longer than clients and load balancers keep idle connections (60 s), so that they close first: a request that
+        # crosses our close on the wire would be lost.
+        timeout_keep_alive=65,
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # uvicorn only adds it to a time
     )
     with listen(settings.host, settings.port) as listener:
