@@ -49,6 +49,8 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# What photos are saved with. The others are rarely used, and libtiff's fax prints a line for each row that is damaged.
+_TIFF_COMPRESSIONS = {"raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg"}
 _HARMLESS = ("extraneous bytes before marker", "Invalid SOS parameters for sequential JPEG")  # no pixel is lost
 
 
@@ -93,6 +95,13 @@ def _check_whole(kind: Kind, *, whole: bool) -> None:
         raise TruncatedImage(f"The {kind} file ends too soon; send all of it.")
 
 
+def _check_taken(photo: ImageFile.ImageFile) -> None:
+    if photo.mode in ("I", "F"):
+        raise UnsupportedImageType("The samples have 32 bits or a sign; send an image of 8 or 16 bits a sample.")
+    if photo.format == "TIFF" and photo.info.get("compression") not in _TIFF_COMPRESSIONS:
+        raise UnsupportedImageType("The TIFF is compressed as fax or film; send one with LZW, Deflate, JPEG or none.")
+
+
 def _read(data: bytes, kind: Kind, spec: InputSpec, max_pixels: int) -> Image.Image:
     """The photo at full size, upright, in mode L or RGB as `spec` has channels."""
     whole = is_whole(data, kind)
@@ -106,6 +115,7 @@ def _read(data: bytes, kind: Kind, spec: InputSpec, max_pixels: int) -> Image.Im
         raise
     _check_size(photo.size, max_pixels)
     _check_whole(kind, whole=whole)
+    _check_taken(photo)
     photo.load()
     turn = 1 if kind == "TIFF" else orientation(photo.info.get("exif", b""))  # a TIFF loads upright
     return _upright(_over_white(photo), turn, spec)
@@ -158,8 +168,6 @@ def _over_white(photo: Image.Image) -> Image.Image:
     """The photo in mode L or RGB: transparency over white, 16 bits scaled to 8, everything else by its own palette."""
     if photo.mode.startswith("I;16"):
         return _narrow(photo)
-    if photo.mode in ("I", "F"):
-        raise UnsupportedImageType("The image has 32 bits or a sign in each sample; save it with 8 or 16 bits.")
     if not photo.has_transparency_data:
         return photo.convert("L" if photo.mode == "1" else "RGB") if photo.mode not in ("L", "RGB") else photo
     photo = photo.convert("RGBA")
@@ -179,6 +187,8 @@ def _narrow(photo: Image.Image) -> Image.Image:
 
 
 def _resize(photo: Image.Image, spec: InputSpec) -> Image.Image:
+    if photo.size == (spec.width, spec.height):
+        return photo
     size, box = _drawn(photo.size, spec)
     drawn = _scale(photo, size, box)
     if size == (spec.width, spec.height):

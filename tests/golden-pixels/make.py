@@ -136,7 +136,8 @@ def others() -> Iterator[tuple[str, bytes]]:
     yield "alpha.tiff", saved(veil(small), "TIFF", compression="tiff_adobe_deflate")
     yield "cmyk.tiff", saved(small.convert("CMYK"), "TIFF", compression="tiff_adobe_deflate")
     yield "grey-16.tiff", saved(Image.fromarray(wide(grey)), "TIFF", compression="tiff_adobe_deflate")
-    yield "fax.tiff", saved(picture.convert("1"), "TIFF", compression="group4")
+    yield "one-bit.tiff", saved(small.convert("1"), "TIFF", compression="packbits")
+    yield "jpeg.tiff", saved(small, "TIFF", compression="jpeg", quality=90)
     yield (
         "pages.tiff",
         saved(small, "TIFF", compression="tiff_adobe_deflate", save_all=True, append_images=[small.rotate(180)]),
