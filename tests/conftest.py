@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+import drawn
+import hangtag
 import support
 
 
@@ -19,3 +21,19 @@ def service(models: Path) -> Iterator[support.Service]:
     """One running service for all tests that leave it as it was."""
     with support.Service(models, "--max-body-bytes", "200000", "--max-pixels", "1000000") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def drawn_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data root with the drawn dataset."""
+    return drawn.draw_dataset(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def drawn_run(drawn_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the drawn recipe; tests that break one copy it."""
+    folder = tmp_path_factory.mktemp("drawn")
+    recipe = drawn.write_recipe(folder)
+    assert hangtag.main(["train", str(recipe), "--data", str(drawn_root), "--runs", str(folder / "runs")]) == 0
+    [run] = (folder / "runs").iterdir()
+    return run

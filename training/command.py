@@ -36,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     recipe_file = find_recipe(options.recipe)
     recipe = read_recipe(recipe_file)
     dataset = open_dataset(recipe, options.data)
-    splits = {split: load_samples(dataset, split, recipe.input.spec) for split in get_args(Split)}
+    splits = {split: load_samples(dataset, split, recipe.input) for split in get_args(Split)}
     folder = RunFolder.reopen(options.resume, recipe) if options.resume else RunFolder.create(options.runs, recipe_file)
     print(f"{', '.join(f'{len(s.labels):,} {name}' for name, s in splits.items())} photos -> {folder.path}", flush=True)
 

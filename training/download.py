@@ -64,7 +64,7 @@ def _write(response: httpx.Response, part: Path, have: int) -> None:
         part.open("ab" if have else "wb") as file,
         tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.stem, disable=None) as bar,
     ):
-        for piece in response.iter_raw(_PIECE):
+        for piece in response.iter_raw():
             file.write(piece)
             bar.update(len(piece))
 

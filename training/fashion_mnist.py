@@ -76,10 +76,10 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         content = gzip.decompress(path.read_bytes())
     except (EOFError, OSError, zlib.error) as error:
         raise DataError(f"{path} is not a whole gzip file ({error}); remove it, and it is downloaded again.") from error
-    dimensions = int.from_bytes(content[3:4]) if content.startswith(_BYTES) else 0
-    header = 4 + 4 * dimensions
-    shape = tuple(int(size) for size in np.frombuffer(content[4:header], ">u4"))
-    if dimensions == 0 or len(shape) != dimensions or len(content) - header != np.prod(shape):
+    dimensions = content[len(_BYTES)] if content.startswith(_BYTES) and content != _BYTES else 0
+    header = len(_BYTES) + 1 + 4 * dimensions
+    shape = np.frombuffer(content[len(_BYTES) + 1 : header].ljust(4 * dimensions, b"\0"), ">u4").astype(int)
+    if dimensions == 0 or len(content) != header + shape.prod():
         raise DataError(f"{path} is not a whole idx file of bytes; remove it, and it is downloaded again.")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 

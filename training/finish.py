@@ -46,7 +46,7 @@ def finish(run: RunFolder, recipe: Recipe, dataset: Dataset, splits: Mapping[Spl
         description=recipe.description,
         created=datetime.now(UTC).replace(microsecond=0),
         labels=dataset.labels,
-        input=recipe.input.spec,
+        input=recipe.input,
         temperature=temperature,
         accept_threshold=threshold,
         figures=figures,
@@ -67,7 +67,7 @@ def predict(model: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _golden_samples(dataset: Dataset, recipe: Recipe, model: Any) -> GoldenSamples:
     """A few validation photos of each label, and the model's scores."""
     photos = first_of_each_label(dataset, "validation", _GOLDEN_PER_LABEL)
-    pixels = np.stack([decode(photo.data, recipe.input.spec) for photo in photos])
+    pixels = np.stack([decode(photo.data, recipe.input) for photo in photos])
     return GoldenSamples(tuple(photo.data for photo in photos), pixels, predict(model, pixels))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from artifact.card import InputSpec, Name, Resize, Share, Strict, Text
+from artifact.card import InputSpec, Name, Share, Strict, Text
 from artifact.errors import RecipeError
 
 
@@ -27,20 +27,6 @@ class DataSection(Strict):
         return self
 
 
-class InputSection(Strict):
-    """The model's input and how a photo of any shape becomes one; see artifact.card.InputSpec."""
-
-    height: int
-    width: int
-    channels: Literal[1, 3]
-    fit: Literal["stretch", "crop", "pad"]
-
-    @property
-    def spec(self) -> InputSpec:
-        """The same as the card says it."""
-        return InputSpec(height=self.height, width=self.width, channels=self.channels, resize=Resize(fit=self.fit))
-
-
 class NetworkSection(Strict):
     """A residual network: a stem, then one stage per width; every stage after the first halves height and width."""
 
@@ -49,6 +35,9 @@ class NetworkSection(Strict):
     widths: tuple[int, ...] = Field(min_length=1, description="channels of each stage")
     blocks: tuple[int, ...] = Field(min_length=1, description="residual blocks of each stage")
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    norm_momentum: float = Field(
+        default=0.9, gt=0, lt=1, description="of batch norm's running averages; nearer to 1 suits many steps"
+    )
 
     @model_validator(mode="after")
     def _stages_agree(self) -> Self:
@@ -96,7 +85,7 @@ class Recipe(Strict):
     description: Text
     seed: int = Field(default=0, ge=0)
     data: DataSection
-    input: InputSection
+    input: InputSpec
     network: NetworkSection
     augmentation: AugmentationSection = AugmentationSection()
     schedule: ScheduleSection
@@ -127,5 +116,7 @@ def _explain(item: Any) -> str:
     place = [str(part) for part in item["loc"]]
     if item["type"] != "extra_forbidden":
         return f"{'.'.join(place) or 'the recipe'}: {item['msg'].removeprefix('Value error, ')}"
-    section: Any = Recipe if len(place) == 1 else Recipe.model_fields[place[0]].annotation
+    section: Any = Recipe
+    for part in place[:-1]:
+        section = section.model_fields[part].annotation
     return f"{'.'.join(place)} is not a key that recipes know; valid here are {', '.join(section.model_fields)}"

@@ -56,7 +56,7 @@ def best_network(run: RunFolder, recipe: Recipe, labels: int) -> Any:
 def _networks(recipe: Recipe, labels: int) -> tuple[Any, Any]:
     """The network, and around it the model to train, with first weights that the seed decides."""
     keras.utils.set_random_seed(recipe.seed)
-    network = residual_network(recipe.network, recipe.input.spec, labels)
+    network = residual_network(recipe.network, recipe.input, labels)
     return network, augmented(network, recipe.augmentation)
 
 

@@ -1,0 +1,172 @@
+import csv
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import hangtag
+from artifact.card import RunCard, digest_file
+from artifact.errors import RecipeError
+from artifact.golden import GoldenSamples
+from artifact.pixels import decode
+from drawn import write_recipe
+from support import HANGTAG
+from training.augmentation import augmented, reseed
+from training.batches import Batches
+from training.checkpoint import Progress
+from training.data import Samples
+from training.recipe import AugmentationSection, read_recipe
+from training.run_folder import RunFolder
+
+
+def history(run: Path) -> list[dict[str, float]]:
+    with (run / "report" / "history.csv").open() as file:
+        return [{key: float(value) for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def keras_answer(run: Path, pixels: np.ndarray) -> np.ndarray:
+    return keras.saving.load_model(run / "model.keras").predict(pixels, verbose=0)
+
+
+def test_a_run_learns_and_its_card_describes_it(drawn_run: Path):
+    card = RunCard.read(drawn_run)
+    assert card.labels == ("blue", "green", "red")
+    assert card.figures["test"].accuracy == 1
+    assert card.figures["validation"].count == card.data.counts["validation"] == 12
+    assert card.data.counts == {"train": 96, "validation": 12, "test": 12}
+    assert card.data.licence == "CC0"
+    assert card.weights.initial == "random, seed 3"
+    assert {name: digest_file(drawn_run / name) for name in card.files} == card.files
+    assert card.files.keys() >= {"model.keras", "golden.npz", "report/metrics.json", "report/predictions.npz"}
+
+
+def test_the_saved_model_turns_raw_pixels_into_the_golden_scores(drawn_run: Path):
+    golden = GoldenSamples.load(drawn_run / "golden.npz")
+    scores = keras_answer(drawn_run, golden.pixels)
+    assert np.allclose(scores, golden.scores, atol=1e-5)
+    assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)
+    spec = RunCard.read(drawn_run).input
+    assert all(np.array_equal(decode(i, spec), p) for i, p in zip(golden.images, golden.pixels, strict=True))
+    assert np.bincount(golden.scores.argmax(axis=1)).tolist() == [3, 3, 3]
+
+
+def test_the_report_agrees_with_the_card(drawn_run: Path):
+    card, metrics = RunCard.read(drawn_run), json.loads((drawn_run / "report" / "metrics.json").read_bytes())
+    assert metrics["figures"]["test"]["accuracy"] == card.figures["test"].accuracy
+    assert metrics["calibration"]["temperature"] == card.temperature
+    assert metrics["training"]["epochs"] == len(history(drawn_run)) == 3
+    assert np.sum(metrics["test"]["confusion"]) == card.figures["test"].count
+    with np.load(drawn_run / "report" / "predictions.npz") as predictions:
+        right = predictions["scores"].argmax(axis=1) == predictions["labels"]
+        assert right.mean() == card.figures["test"].accuracy
+    for picture in ("curves.png", "confusion.png"):
+        assert (drawn_run / "report" / picture).read_bytes().startswith(b"\x89PNG")
+    assert list((drawn_run / "tensorboard").rglob("events.*"))
+
+
+def test_a_killed_run_goes_on_to_the_same_end(drawn_run: Path, drawn_root: Path, tmp_path: Path):
+    recipe = drawn_run / "recipe.toml"
+    train = [*HANGTAG, "train", str(recipe), "--data", str(drawn_root), "--runs", str(tmp_path)]
+    with subprocess.Popen(train, stdout=subprocess.PIPE, text=True) as process:
+        next(line for line in process.stdout if line.startswith("epoch   1/3"))
+        next(line for line in process.stdout if line.startswith("epoch   2/3"))  # so the first is safe by now
+        process.send_signal(signal.SIGKILL)
+    [run] = tmp_path.iterdir()
+    assert not (run / "card.json").exists()
+    assert hangtag.main([*train[2:], "--resume", str(run)]) == 0
+    assert [row["epoch"] for row in history(run)] == [1, 2, 3]
+    for resumed, whole in zip(history(run), history(drawn_run), strict=True):
+        assert resumed == pytest.approx(whole, rel=1e-3)
+
+
+def test_resuming_a_finished_run_only_measures_it_again(drawn_run: Path, drawn_root: Path):
+    before = history(drawn_run), RunCard.read(drawn_run).figures
+    assert (
+        hangtag.main(["train", str(drawn_run / "recipe.toml"), "--data", str(drawn_root), "--resume", str(drawn_run)])
+        == 0
+    )
+    assert (history(drawn_run), RunCard.read(drawn_run).figures) == before
+
+
+def test_interrupting_says_how_to_go_on(drawn_root: Path, tmp_path: Path):
+    recipe = write_recipe(tmp_path, epochs="500")
+    train = [*HANGTAG, "train", str(recipe), "--data", str(drawn_root), "--runs", str(tmp_path / "runs")]
+    with subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        next(line for line in process.stdout if line.startswith("epoch   1/500"))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    [run] = (tmp_path / "runs").iterdir()
+    assert process.returncode == 130
+    assert f"Stopped; go on with: hangtag train {recipe} --resume {run}\n" in out
+    assert err == "hangtag train: interrupted.\n"
+
+
+def test_a_run_is_resumed_with_its_own_recipe_only(drawn_run: Path, tmp_path: Path):
+    changed = read_recipe(write_recipe(tmp_path, epochs="4"))
+    with pytest.raises(RecipeError, match=r"was begun with another recipe; .*recipe\.toml --resume"):
+        RunFolder.reopen(drawn_run, changed)
+
+
+def test_a_folder_that_training_did_not_make_is_no_run(drawn_run: Path, tmp_path: Path):
+    with pytest.raises(RecipeError, match=r"is no run folder: it has no recipe\.toml"):
+        RunFolder.reopen(tmp_path, read_recipe(drawn_run / "recipe.toml"))
+
+
+def test_missing_data_leaves_no_run_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    recipe = write_recipe(tmp_path)
+    assert hangtag.main(["train", str(recipe), "--data", str(tmp_path), "--runs", str(tmp_path / "runs")]) == 1
+    assert (
+        "drawn cannot be read (No such file or directory); it should be a folder of photos." in capsys.readouterr().err
+    )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        hangtag.main(["train", "--help"])
+    assert "hangtag train fashion-mnist" in capsys.readouterr().out
+
+
+def test_an_epochs_order_depends_on_the_seed_and_the_epoch_only():
+    samples = Samples(np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1), np.arange(20) % 2)
+
+    def order(batches: Batches) -> list[float]:
+        return np.concatenate([batches[index][0].ravel() for index in range(len(batches))]).tolist()
+
+    begun, resumed = Batches(samples, 2, 6, 1, 0), Batches(samples, 2, 6, 1, 1)
+    first = order(begun)
+    begun.on_epoch_end()
+    assert len(first) == len(set(first)) == 18
+    assert order(begun) == order(resumed) != first
+
+
+def test_augmentation_varies_photos_in_training_only_and_repeats_with_its_seed():
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 12, 3)).astype(np.float32)
+    image = keras.Input((12, 12, 3))
+    identity = keras.Model(image, keras.layers.Identity()(image))
+    model = augmented(identity, AugmentationSection(flip=True, shift=0.2, erase=0.5))
+
+    def varied(epoch: int) -> np.ndarray:
+        reseed(model, 1, epoch)
+        return np.asarray(model(pixels, training=True))
+
+    assert np.array_equal(model(pixels, training=False), pixels)
+    assert not np.array_equal(varied(0), pixels)
+    assert np.array_equal(varied(0), varied(0))
+    assert not np.array_equal(varied(0), varied(1))
+
+
+def test_patience_counts_from_the_best_epoch_and_loss_breaks_ties():
+    def progress(*figures: tuple[float, float]) -> Progress:
+        return Progress([{"val_accuracy": accuracy, "val_loss": loss} for accuracy, loss in figures])
+
+    tied = progress((0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.6, 0.1))
+    assert tied.best == 2
+    assert not tied.is_over(epochs=10, patience=2)
+    assert tied.is_over(epochs=10, patience=1)
+    assert tied.is_over(epochs=4, patience=9)
+    assert not Progress().is_over(epochs=1, patience=1)
