@@ -163,11 +163,13 @@ def _tiff_is_whole(data: bytes) -> bool:
     (count,) = unpack_from(order + "H", data, first)
     unpack_from("I", data, first + 2 + 12 * count)  # where the next page would be
     blocks: dict[int, tuple[int, ...]] = {}
+    left = len(data)
     for at in range(first + 2, first + 2 + 12 * count, 12):
         tag, kind, items, value = unpack_from(order + "HHII", data, at)
         size = items * _TIFF_WIDTHS.get(kind, 0)
         start = value if size > 4 else at + 8  # noqa: PLR2004 - values of up to four bytes stand in place of the pointer
-        if start + size > len(data):
+        left -= size
+        if left < 0 or start + size > len(data):
             return False
         if tag in _TIFF_BLOCKS and tag not in blocks and kind in (3, 4):
             blocks[tag] = unpack_from(f"{order}{items}{'HI'[kind - 3]}", data, start)

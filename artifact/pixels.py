@@ -170,7 +170,7 @@ def _over_white(photo: Image.Image) -> Image.Image:
         return _narrow(photo)
     if not photo.has_transparency_data:
         return photo.convert("L" if photo.mode == "1" else "RGB") if photo.mode not in ("L", "RGB") else photo
-    photo = photo.convert("RGBA")
+    photo = photo if photo.mode == "RGBA" else photo.convert("RGBA")
     white = Image.new("RGB", photo.size, "white")
     white.paste(photo, mask=photo)  # alpha_composite would hold the GIL
     return white

@@ -158,6 +158,18 @@ def test_shrinking_one_side_while_the_other_grows_still_averages():
     assert np.abs(pixels.astype(int) - 127).max() <= 2
 
 
+def test_growing_one_side_while_the_other_shrinks_interpolates_as_growing_both_does():
+    halves = np.array([[0, 255]], np.uint8)
+    tall, flat = (saved(Image.fromarray(np.repeat(halves, height, 0)), "PNG") for height in (1000, 1))
+    assert (decode(tall, spec(8, 8, 1)) == decode(flat, spec(8, 8, 1))).all()
+
+
+def test_a_turned_jpeg_is_not_decoded_smaller_than_it_is_drawn():
+    stripes = np.repeat((np.arange(200) // 2 % 2 * 255).astype(np.uint8)[:, None], 1600, 1)  # 200 high, as stored
+    data = saved(Image.fromarray(stripes), "JPEG", quality=95, exif=exif(6))  # upright it is 200 wide
+    assert decode(data, spec(100, 200, 1)).std() > 100
+
+
 # Samples and colours
 
 
