@@ -21,7 +21,7 @@ suite=${DEBIAN_SUITE:-bookworm}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hangtag-image-check
 image=hangtag:image-check
 work=$(mktemp -d)
-server=
+running=  # the process in the background: the build, then the service
 
 say() { printf '%s\n' "$*"; }
 ok() { say "ok    $*"; }
@@ -64,7 +64,8 @@ tidy_engine() {
 
 # --- without one ------------------------------------------------------------------------------------------------------
 
-storage() { buildah --root "$cache/storage" --runroot "$cache/run" "$@"; }
+place=(--root "$cache/storage" --runroot "$cache/run")
+storage() { buildah "${place[@]}" "$@"; }
 
 with_buildah() {
   local missing=() tool
@@ -85,8 +86,11 @@ with_buildah() {
   storage inspect --type image "$base" >"$work/base" 2>&1 || make_base "$base"
   ok "a base image of $suite packages"
   say "building with buildah"
-  storage bud --isolation=chroot --network=host --pull-never --format docker --build-arg BASE="$base" \
-    "${build_options[@]}" "${volumes[@]}" --tag "$image" . >"$work/build" 2>&1 || { cat "$work/build"; fail "the Dockerfile does not build"; }
+  buildah "${place[@]}" bud --isolation=chroot --network=host --pull-never --format docker --build-arg BASE="$base" \
+    "${build_options[@]}" "${volumes[@]}" --tag "$image" . >"$work/build" 2>&1 &
+  running=$!  # in the background, so that whoever ends this script ends the build too
+  wait "$running" || { cat "$work/build"; fail "the Dockerfile does not build"; }
+  running=
   ok "the Dockerfile builds"
   try_in_chroot
 }
@@ -125,10 +129,10 @@ try_in_chroot() {
   environment+=("HANGTAG_PORT=0")
   : >"$work/serve"
   inside "${command[@]}" >"$work/serve" 2>&1 9>&- &
-  server=$!
+  running=$!
   local port
   until port=$(sed -n 's/^hangtag listens on .*:\([0-9]*\)$/\1/p' "$work/serve") && [[ -n $port ]]; do
-    kill -0 "$server" 2>"$work/log" || { cat "$work/serve"; fail "hangtag serve ended"; }
+    kill -0 "$running" 2>"$work/log" || { cat "$work/serve"; fail "hangtag serve ended"; }
     sleep 0.1
   done
   environment+=("HANGTAG_PORT=$port")
@@ -136,10 +140,10 @@ try_in_chroot() {
   [[ ${health[0]} == CMD ]] || fail "the image has no health check of its own: ${health[*]:-none}"
   (inside "${health[@]:1}") || fail "the health check does not pass"
   ok "the health check passes"
-  kill -s "$signal" "$server"
+  kill -s "$signal" "$running"
   local code=0
-  wait "$server" || code=$?
-  server=
+  wait "$running" || code=$?
+  running=
   stopped "$code"
 }
 
@@ -160,7 +164,10 @@ inside() {
 }
 
 tidy() {
-  [[ -z $server ]] || kill -KILL "$server" || true
+  if [[ -n $running ]]; then
+    kill -TERM "$running" 2>"$work/log" || true
+    wait "$running" || true
+  fi
   tidy_storage
   rm -rf "$work"
 }
