@@ -13,6 +13,8 @@ def read_run(folder: Path) -> RunCard:
 
     Raises RecipeError when the run is not finished, CardInvalid, or DigestMismatch with the file and both digests.
     """
+    if not folder.is_dir():
+        raise RecipeError(f"There is no folder {folder}; give the run folder that `hangtag train` named at its end.")
     if not (folder / CARD_FILE).is_file():
         raise RecipeError(
             f"{folder} has no {CARD_FILE}, so it is no finished run; "

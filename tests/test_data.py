@@ -11,7 +11,7 @@ from artifact.pixels import decode
 from drawn import draw_dataset
 from training.data import Samples, digest_samples, first_of_each_label, hold_out, load_samples
 from training.fashion_mnist import FashionMnist, read_idx
-from training.folders import Folders
+from training.folders import SPLITS, Folders
 
 ROOT = Path(__file__).parent.parent
 GREY = InputSpec(height=28, width=28, channels=1, resize=Resize(fit="stretch"))
@@ -129,15 +129,16 @@ def test_photos_that_cannot_be_read_are_named_all_at_once(tmp_path: Path):
         (lambda root: [p.unlink() for p in (root / "red").iterdir()], "red has no photos"),
         (lambda root: [p.unlink() for p in list((root / "red").iterdir())[2:]], "red has 2 photos; each split needs"),
         (lambda root: (root / "notes.txt").write_text(""), "notes.txt, which are not labels"),
+        (lambda root: (root / "red" / "more").mkdir(), "more cannot be read .* should be a photo"),
         (lambda root: root.rename(root.with_name("gone")), "drawn cannot be read .* should be a folder of photos"),
     ],
-    ids=["an empty label", "too few photos", "a stray file", "no folder"],
+    ids=["an empty label", "too few photos", "a stray file", "a folder in a label", "no folder"],
 )
 def test_a_folder_that_cannot_be_learnt_from_says_why(tmp_path: Path, spoil, words: str):
     root = draw_dataset(tmp_path, count=4) / "drawn"
     spoil(root)
     with pytest.raises(DataError, match=words):
-        list(Folders(root).photos("train"))
+        [list(Folders(root).photos(split)) for split in SPLITS]
 
 
 def test_one_label_is_nothing_to_choose_from(tmp_path: Path):

@@ -92,6 +92,10 @@ def test_an_unfinished_run_is_refused(run: Path, tmp_path: Path):
     refused(run, tmp_path / "models", RecipeError, r"has no card.json, so it is no finished run; .* --resume")
 
 
+def test_a_run_that_is_not_there_is_refused(tmp_path: Path):
+    refused(tmp_path / "run", tmp_path / "models", RecipeError, "There is no folder")
+
+
 def test_a_tampered_model_is_refused_before_it_is_loaded(run: Path, tmp_path: Path):
     with (run / "model.keras").open("ab") as file:
         file.write(b"x")

@@ -42,11 +42,11 @@ class FashionMnist:
     Files are looked for in `<root>/fashion-mnist/`; nothing is written where they are present.
     """
 
+    source = "Fashion-MNIST by Zalando Research, https://github.com/zalandoresearch/fashion-mnist"
     licence = "MIT"
     labels = LABELS
 
     def __init__(self, root: Path, *, validation: float = 0.1, seed: int = 0, url: str = URL) -> None:
-        self.source = URL
         self._folder = root / "fashion-mnist"
         self._validation = validation
         self._seed = seed

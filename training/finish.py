@@ -1,6 +1,7 @@
 """The end of a run: the best epoch becomes a calibrated model, is measured, and gets its card."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +13,9 @@ from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
 from training import report
 from training.calibration import fit_temperature, fit_threshold, softmax
-from training.checkpoint import Checkpoints, Progress
+from training.checkpoint import Checkpoints
 from training.data import Dataset, Samples, digest_samples, first_of_each_label
-from training.figures import calibration_error, confusion_matrix, split_figures
+from training.figures import calibration_error, confusion_matrix, label_figures, split_figures
 from training.networks import calibrated
 from training.recipe import Recipe
 from training.revision import code_revision
@@ -26,37 +27,60 @@ _BATCH = 256
 _GOLDEN_PER_LABEL = 3
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The calibrated model of a run's best epoch, and how it answers; `scores` are those of the test split."""
+
+    model: Any
+    temperature: float
+    threshold: float
+    figures: dict[Split, SplitFigures]
+    errors: dict[Split, dict[str, float]]
+    scores: NDArray[np.float32]
+
+
 def finish(run: RunFolder, recipe: Recipe, dataset: Dataset, splits: Mapping[Split, Samples]) -> RunCard:
     """Turn a trained run into a finished one; doing it again gives the same."""
-    progress = Checkpoints(run.checkpoints).progress()
-    network = best_network(run, recipe, len(dataset.labels))
-    logits = {split: predict(network, splits[split].pixels) for split in MEASURED}
-    temperature = fit_temperature(logits["validation"], splits["validation"].labels)
-    model = calibrated(network, temperature)
-    scores = {split: predict(model, splits[split].pixels) for split in MEASURED}
-    threshold = fit_threshold(scores["validation"], splits["validation"].labels, recipe.calibration.precision)
-    figures = {split: split_figures(scores[split], splits[split].labels, threshold) for split in MEASURED}
-
-    model.save(run.path / MODEL_FILE)
-    _golden_samples(dataset, recipe, model).save(run.path / GOLDEN_FILE)
-    calibration = {"temperature": temperature, "calibration_error": _errors(logits, scores, splits)}
-    _report(run, progress, figures, calibration, scores["test"], splits["test"].labels, dataset.labels)
+    run.card.unlink(missing_ok=True)  # until all is written again, the run is unfinished
+    trained = _calibrate(best_network(run, recipe, len(dataset.labels)), splits, recipe.calibration.precision)
+    trained.model.save(run.path / MODEL_FILE)
+    _golden_samples(dataset, recipe, trained.model).save(run.path / GOLDEN_FILE)
+    _report(run, trained, splits["test"].labels, dataset.labels)
     card = RunCard(
         name=recipe.name,
         description=recipe.description,
         created=datetime.now(UTC).replace(microsecond=0),
         labels=dataset.labels,
         input=recipe.input,
-        temperature=temperature,
-        accept_threshold=threshold,
-        figures=figures,
+        temperature=trained.temperature,
+        accept_threshold=trained.threshold,
+        figures=trained.figures,
         data=_training_data(recipe, dataset, splits),
-        weights=_weights(recipe, model),
+        weights=_weights(recipe, trained.model),
         code_revision=code_revision(),
         files=digest_files(run.path, DIGESTED_FILES),
     )
     write_whole(run.card, card.to_json())
     return card
+
+
+def _calibrate(network: Any, splits: Mapping[Split, Samples], precision: float) -> Trained:
+    """Fit temperature and threshold on the validation split, and measure both splits with them."""
+    labels = {split: splits[split].labels for split in MEASURED}
+    logits = {split: predict(network, splits[split].pixels) for split in MEASURED}
+    temperature = fit_temperature(logits["validation"], labels["validation"])
+    model = calibrated(network, temperature)
+    scores = {split: predict(model, splits[split].pixels) for split in MEASURED}
+    threshold = fit_threshold(scores["validation"], labels["validation"], precision)
+    figures = {split: split_figures(scores[split], labels[split], threshold) for split in MEASURED}
+    errors = {
+        split: {
+            "before": calibration_error(softmax(logits[split]), labels[split]),
+            "after": figures[split].calibration_error,
+        }
+        for split in MEASURED
+    }
+    return Trained(model, temperature, threshold, figures, errors, scores["test"])
 
 
 def predict(model: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -71,35 +95,18 @@ def _golden_samples(dataset: Dataset, recipe: Recipe, model: Any) -> GoldenSampl
     return GoldenSamples(tuple(photo.data for photo in photos), pixels, predict(model, pixels))
 
 
-def _errors(
-    logits: Mapping[Split, NDArray[np.float32]],
-    scores: Mapping[Split, NDArray[np.float32]],
-    splits: Mapping[Split, Samples],
-) -> dict[str, dict[str, float]]:
-    """The calibration error of each measured split, before and after the temperature."""
-    return {
-        split: {
-            "before": calibration_error(softmax(logits[split]), splits[split].labels),
-            "after": calibration_error(scores[split], splits[split].labels),
-        }
-        for split in MEASURED
+def _report(run: RunFolder, trained: Trained, labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
+    """Write the report's files but history.csv, which stands already; `labels` are the test split's."""
+    progress, confusion = Checkpoints(run.checkpoints).progress(), confusion_matrix(trained.scores, labels)
+    metrics = {
+        "figures": {split: figures.model_dump() for split, figures in trained.figures.items()},
+        "calibration": {"temperature": trained.temperature, "calibration_error": trained.errors},
+        "test": {"labels": label_figures(confusion, names), "confusion": confusion.tolist()},
     }
-
-
-def _report(
-    run: RunFolder,
-    progress: Progress,
-    figures: dict[Split, SplitFigures],
-    calibration: dict[str, Any],
-    scores: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    names: tuple[str, ...],
-) -> None:
-    """Write the report's files but history.csv, which stands already; scores and labels are the test split's."""
-    report.write_metrics(run, progress, figures, calibration, report.label_report(scores, labels, names))
-    report.write_predictions(run, scores, labels)
+    report.write_metrics(run, metrics, progress)
+    report.write_predictions(run, trained.scores, labels)
     report.draw_curves(run, progress)
-    report.draw_confusion(run, confusion_matrix(scores, labels), names)
+    report.draw_confusion(run, confusion, names)
 
 
 def _training_data(recipe: Recipe, dataset: Dataset, splits: Mapping[Split, Samples]) -> TrainingData:
@@ -113,8 +120,9 @@ def _training_data(recipe: Recipe, dataset: Dataset, splits: Mapping[Split, Samp
 
 
 def _weights(recipe: Recipe, model: Any) -> Weights:
+    widths, blocks = recipe.network.widths, recipe.network.blocks
     return Weights(
-        network=model.name,
+        network=f"{model.name}, widths {'-'.join(map(str, widths))}, blocks {'-'.join(map(str, blocks))}",
         parameters=model.count_params(),
         initial=f"random, seed {recipe.seed}",
         licence="Apache-2.0",

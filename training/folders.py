@@ -28,11 +28,9 @@ class Folders:
         self._root = root
         self._shares = {"validation": validation, "test": test / (1 - validation)}
         self._seed = seed
-        names = {folder.name for folder in _listing(root) if folder.is_dir()}
-        self._is_split = names >= set(SPLITS)
-        self.labels = tuple(
-            sorted(f.name for f in _listing(root / "train") if f.is_dir()) if self._is_split else sorted(names)
-        )
+        self._is_split = all((root / split).is_dir() for split in SPLITS)
+        labelled = root / "train" if self._is_split else root
+        self.labels = tuple(folder.name for folder in _listing(labelled) if folder.is_dir())
         if len(self.labels) < 2:  # noqa: PLR2004 - one label is nothing to choose from
             raise DataError(f"{root} has {len(self.labels)} folders; it needs one per label, and at least two labels.")
 
@@ -40,7 +38,7 @@ class Folders:
         """The photos of one split, by label and then by file name."""
         files = self._files(self._root / split) if self._is_split else self._held(split)
         for path, label in files:
-            yield Photo(path.read_bytes(), label, str(path))
+            yield Photo(_read(path), label, str(path))
 
     def _files(self, folder: Path) -> list[tuple[Path, int]]:
         unknown = {entry.name for entry in _listing(folder)} - set(self.labels)
@@ -62,6 +60,13 @@ class Folders:
                 return [file for file, is_held in zip(files, held, strict=True) if is_held]
             files = [file for file, is_held in zip(files, held, strict=True) if not is_held]
         return files
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); it should be a photo.") from error
 
 
 def _photos(folder: Path) -> list[Path]:

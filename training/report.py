@@ -9,25 +9,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from artifact.card import Split, SplitFigures
 from artifact.session import available_cpus
 from training.checkpoint import Progress
-from training.figures import Labels, Scores, confusion_matrix, label_figures
+from training.figures import Labels, Scores
 from training.run_folder import RunFolder, write_whole
 
 
-def write_metrics(
-    run: RunFolder,
-    progress: Progress,
-    figures: dict[Split, SplitFigures],
-    calibration: dict[str, Any],
-    test: dict[str, Any],
-) -> None:
-    """Write metrics.json: the figures of each split, the test split label by label, and what training took."""
-    metrics = {
-        "figures": {split: figure.model_dump() for split, figure in figures.items()},
-        "calibration": calibration,
-        "test": test,
+def write_metrics(run: RunFolder, measured: dict[str, Any], progress: Progress) -> None:
+    """Write metrics.json: what was measured, what training took, and on what."""
+    metrics = measured | {
         "training": {
             "epochs": len(progress.epochs),
             "best_epoch": progress.best + 1,
@@ -37,12 +27,6 @@ def write_metrics(
         "tools": {"python": platform.python_version(), "keras": version("keras"), "numpy": version("numpy")},
     }
     write_whole(run.report / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-
-
-def label_report(scores: Scores, labels: Labels, names: tuple[str, ...]) -> dict[str, Any]:
-    """The figures of each label, and the confusion matrix: its rows are the right labels, its columns the answers."""
-    confusion = confusion_matrix(scores, labels)
-    return {"labels": label_figures(confusion, names), "confusion": confusion.tolist()}
 
 
 def write_predictions(run: RunFolder, scores: Scores, labels: Labels) -> None:
