@@ -1,5 +1,7 @@
 """The session answers the same whatever company an image is in, and runs where it was told to."""
 
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from artifact.errors import GoldenMismatch, ProviderUnavailable
 from artifact.repository import Repository
 from artifact.session import Session, _providers, available_cpus
-from support import ROOT
+from support import HANGTAG, ROOT
 
 
 def every_model() -> list[tuple[Path, str]]:
@@ -72,6 +74,13 @@ def test_threads_are_set_and_never_spin(models: Path):
     assert options.inter_op_num_threads == 1
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert session.provider in onnxruntime.get_available_providers()
+
+
+def test_onnxruntime_leaves_nothing_in_the_home_folder(tmp_path: Path):
+    subprocess.run(
+        [HANGTAG[0], "-c", "import artifact.session"], cwd=ROOT, env=os.environ | {"HOME": str(tmp_path)}, check=True
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_at_least_one_core_is_available():
