@@ -38,9 +38,7 @@ LABEL org.opencontainers.image.title="hangtag" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-# onnxruntime 1.31 sends usage events to its maker unless it is told not to.
-ENV ORT_DISABLE_TELEMETRY=1 \
-    PATH=/opt/hangtag/bin:$PATH \
+ENV PATH=/opt/hangtag/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HANGTAG_HOST=0.0.0.0 \

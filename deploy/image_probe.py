@@ -36,7 +36,7 @@ ABSENT = (
 SERVING = "import http.client, service.command"
 MOUNTED = ("/proc", "/sys", "/dev")
 SITE = next(Path(path) for path in sys.path if path.endswith("site-packages"))
-NAMES = {"PIL": "pillow", "cv2": "opencv", "opencv_python_headless": "opencv"}  # one name for one package
+NAMES = {"PIL": "pillow"}  # one name for one package
 TOLERANCE = 1e-3  # an answer's scores may be rounded
 PATIENCE = 60  # seconds until the service must be ready
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
+from PIL import Image
 
 RECIPE = """
 name = "drawn"
@@ -38,7 +38,7 @@ batch = 8
 peak_rate = 0.02
 patience = 3
 """
-COLOURS = {"blue": (220, 60, 40), "green": (40, 200, 60), "red": (40, 50, 220)}  # as OpenCV has them: BGR
+COLOURS = {"blue": (40, 60, 220), "green": (60, 200, 40), "red": (220, 50, 40)}
 
 
 def draw_dataset(root: Path, count: int = 40) -> Path:
@@ -49,7 +49,7 @@ def draw_dataset(root: Path, count: int = 40) -> Path:
         folder.mkdir(parents=True)
         for index in range(count):
             photo = random.integers(0, 40, (20, 16, 3)) + np.array(colour) * (random.random() * 0.3 + 0.5)
-            cv2.imwrite(str(folder / f"{index:03}.png"), photo.astype(np.uint8))
+            Image.fromarray(photo.astype(np.uint8)).save(folder / f"{index:03}.png")
     return root
 
 

@@ -3,11 +3,12 @@
 import gzip
 import zlib
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from artifact.card import Split
 from artifact.errors import DataError
@@ -85,5 +86,6 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:
-    _, encoded = cv2.imencode(".png", image)
-    return bytes(encoded)
+    encoded = BytesIO()
+    Image.fromarray(image).save(encoded, "PNG", compress_level=1)
+    return encoded.getvalue()
