@@ -1,7 +1,5 @@
 """What happens at the end of each epoch and step: checkpoints, history, early stopping, and a word to the user."""
 
-import csv
-import io
 import sys
 import time
 from typing import Any
@@ -12,7 +10,8 @@ from tqdm import tqdm
 from training.augmentation import reseed
 from training.checkpoint import Checkpoints, Progress
 from training.recipe import Recipe
-from training.run_folder import RunFolder, write_whole
+from training.report import write_history
+from training.run_folder import RunFolder
 
 
 class Keeper(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships no types
@@ -71,12 +70,3 @@ class Reporter(keras.callbacks.Callback):  # type: ignore[misc]  # keras ships n
     def close(self) -> None:
         """Take the bar away."""
         self._bar.close()
-
-
-def write_history(run: RunFolder, progress: Progress) -> None:
-    """Write history.csv: a line for each finished epoch."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["epoch", *progress.epochs[0]], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({"epoch": number} | epoch for number, epoch in enumerate(progress.epochs, 1))
-    write_whole(run.report / "history.csv", text.getvalue())

@@ -96,7 +96,7 @@ def _golden_samples(dataset: Dataset, recipe: Recipe, model: Any) -> GoldenSampl
 
 
 def _report(run: RunFolder, trained: Trained, labels: NDArray[np.int64], names: tuple[str, ...]) -> None:
-    """Write the report's files but history.csv, which stands already; `labels` are the test split's."""
+    """Write all files of the report; `labels` are the test split's."""
     progress, confusion = Checkpoints(run.checkpoints).progress(), confusion_matrix(trained.scores, labels)
     metrics = {
         "figures": {split: figures.model_dump() for split, figures in trained.figures.items()},
@@ -104,6 +104,7 @@ def _report(run: RunFolder, trained: Trained, labels: NDArray[np.int64], names: 
         "test": {"labels": label_figures(confusion, names), "confusion": confusion.tolist()},
     }
     report.write_metrics(run, metrics, progress)
+    report.write_history(run, progress)  # the last epoch may have been saved just before a kill
     report.write_predictions(run, trained.scores, labels)
     report.draw_curves(run, progress)
     report.draw_confusion(run, confusion, names)

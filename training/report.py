@@ -1,5 +1,7 @@
 """What a person looks at when training is over: figures as JSON, predictions, curves and the confusion matrix."""
 
+import csv
+import io
 import json
 import platform
 from importlib.metadata import version
@@ -27,6 +29,15 @@ def write_metrics(run: RunFolder, measured: dict[str, Any], progress: Progress) 
         "tools": {"python": platform.python_version(), "keras": version("keras"), "numpy": version("numpy")},
     }
     write_whole(run.report / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+
+
+def write_history(run: RunFolder, progress: Progress) -> None:
+    """Write history.csv: a line for each finished epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["epoch", *progress.epochs[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({"epoch": number} | epoch for number, epoch in enumerate(progress.epochs, 1))
+    write_whole(run.report / "history.csv", text.getvalue())
 
 
 def write_predictions(run: RunFolder, scores: Scores, labels: Labels) -> None:
