@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,3 +38,12 @@ def drawn_run(drawn_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     assert hangtag.main(["train", str(recipe), "--data", str(drawn_root), "--runs", str(folder / "runs")]) == 0
     [run] = (folder / "runs").iterdir()
     return run
+
+
+@pytest.fixture(scope="session")
+def real_root() -> Path:
+    """The data root with the real Fashion-MNIST, where there is one."""
+    for root in (os.environ.get("HANGTAG_DATA"), support.ROOT / "data", support.ROOT.parent / "shared" / "data"):
+        if root and (Path(root) / "fashion-mnist").is_dir():
+            return Path(root)
+    pytest.skip("Fashion-MNIST is not here; HANGTAG_DATA can say where it is")

@@ -1,5 +1,4 @@
 import gzip
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,8 @@ from training.data import Samples, digest_samples, first_of_each_label, hold_out
 from training.fashion_mnist import FashionMnist, read_idx
 from training.folders import SPLITS, Folders
 
-ROOT = Path(__file__).parent.parent
 GREY = InputSpec(height=28, width=28, channels=1, resize=Resize(fit="stretch"))
 SMALL = InputSpec(height=12, width=12, channels=3, resize=Resize(fit="pad"))
-
-
-@pytest.fixture
-def real_root() -> Path:
-    for root in (os.environ.get("HANGTAG_DATA"), ROOT / "data", ROOT.parent / "shared" / "data"):
-        if root and (Path(root) / "fashion-mnist").is_dir():
-            return Path(root)
-    pytest.skip("Fashion-MNIST is not here; HANGTAG_DATA can say where it is")
 
 
 def idx(array: np.ndarray) -> bytes:

@@ -17,7 +17,7 @@ from drawn import write_recipe
 from support import HANGTAG
 from training.augmentation import augmented, reseed
 from training.batches import Batches
-from training.checkpoint import Progress
+from training.checkpoint import Checkpoints, Progress
 from training.data import Samples
 from training.recipe import AugmentationSection, read_recipe
 from training.run_folder import RunFolder
@@ -81,6 +81,21 @@ def test_a_killed_run_goes_on_to_the_same_end(drawn_run: Path, drawn_root: Path,
     assert [row["epoch"] for row in history(run)] == [1, 2, 3]
     for resumed, whole in zip(history(run), history(drawn_run), strict=True):
         assert resumed == pytest.approx(whole, rel=1e-3)
+
+
+def test_a_checkpoint_that_was_cut_off_counts_for_nothing(tmp_path: Path):
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    checkpoints, progress = Checkpoints(tmp_path), Progress([{"val_accuracy": 0.5, "val_loss": 1.0}])
+    assert checkpoints.progress() == Progress()
+    checkpoints.save(network, progress)
+    (tmp_path / "1.partial").mkdir()
+    assert checkpoints.progress() == progress
+    progress.epochs.append({"val_accuracy": 0.4, "val_loss": 1.0})
+    checkpoints.save(network, progress)
+    progress.epochs.append({"val_accuracy": 0.4, "val_loss": 1.0})
+    checkpoints.save(network, progress)
+    assert checkpoints.progress() == progress
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["0", "2"]  # the best and the newest
 
 
 def test_resuming_a_finished_run_only_measures_it_again(drawn_run: Path, drawn_root: Path):
