@@ -1,7 +1,5 @@
 """What a model says of itself: the card is written at training, completed at export, and obeyed wherever it is used."""
 
-from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from artifact.digest import digest_bytes
 from artifact.errors import CardInvalid
 
 CARD_FILE = "card.json"
@@ -162,25 +161,6 @@ class ModelCard(RunCard):
     def embedded_digest(self) -> str:
         """The digest of all of the card but `files`; the ONNX file holds it in its metadata."""
         return digest_bytes(self.model_dump_json(exclude={"files"}).encode())
-
-
-def digest_bytes(data: bytes) -> str:
-    """The digest of `data` as a card writes it: `sha256:` and 64 hex digits."""
-    return "sha256:" + sha256(data).hexdigest()
-
-
-def digest_file(path: Path) -> str:
-    """The digest of a file's content, read in pieces."""
-    digest = sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return "sha256:" + digest.hexdigest()
-
-
-def digest_files(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """The digest of each named file in `folder`."""
-    return {name: digest_file(folder / name) for name in names}
 
 
 def _places(error: ValidationError) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Self
 
@@ -45,7 +46,7 @@ class GoldenSamples:
         )
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path | BytesIO) -> Self:
         """Read what `save` wrote; nothing in the file is executed."""
         with np.load(path, allow_pickle=False) as arrays:
             joined, ends = arrays["bytes"].tobytes(), np.cumsum(arrays["sizes"]).tolist()

@@ -3,12 +3,14 @@
 import os
 import secrets
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from artifact.card import CARD_FILE, ModelCard, Name, Version, digest_bytes, digest_file
-from artifact.errors import CardInvalid, DigestMismatch, ModelNotFound, RepositoryEmpty, VersionExists, VersionNotFound
+from artifact.card import CARD_FILE, ModelCard, Name, Version
+from artifact.digest import read_verified
+from artifact.errors import CardInvalid, ModelNotFound, RepositoryEmpty, VersionExists, VersionNotFound
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 
 MODEL_FILE = "model.onnx"
@@ -53,7 +55,8 @@ class Repository:
     def open(self, name: str, version: str) -> Artifact:
         """Read one version and verify each file's digest against its card.
 
-        Raises VersionNotFound, CardInvalid, or DigestMismatch with the file and both digests.
+        Each file is read once: what was verified is what is used. Raises VersionNotFound, CardInvalid, or
+        DigestMismatch with the file and both digests.
         """
         if version not in self.versions(name):
             raise VersionNotFound(f"Model {name!r} has no version {version!r} in {self.root}.")
@@ -66,10 +69,8 @@ class Repository:
         missing = {MODEL_FILE, GOLDEN_FILE} - card.files.keys()
         if missing:
             raise CardInvalid(f"{folder / CARD_FILE} names no digest for {' and '.join(sorted(missing))}.")
-        for file, digest in card.files.items():
-            if file != MODEL_FILE:
-                _check(folder / file, digest)
-        return Artifact(card, _read_model(folder, card), GoldenSamples.load(folder / GOLDEN_FILE))
+        content = {file: read_verified(folder / file, digest) for file, digest in card.files.items()}
+        return Artifact(card, content[MODEL_FILE], GoldenSamples.load(BytesIO(content[GOLDEN_FILE])))
 
     def next_version(self, name: str) -> str:
         """The version that a new model of this name gets: one more than the newest, from 1."""
@@ -112,31 +113,6 @@ def _fits(adapter: TypeAdapter[str], text: str) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _read_model(folder: Path, card: ModelCard) -> bytes:
-    """The model's bytes, read once: what was digested is what onnxruntime gets."""
-    try:
-        model = (folder / MODEL_FILE).read_bytes()
-    except OSError as error:
-        raise DigestMismatch(
-            f"{folder / MODEL_FILE} cannot be read ({error.strerror}), but the card names it."
-        ) from error
-    _compare(folder / MODEL_FILE, digest_bytes(model), card.files[MODEL_FILE])
-    return model
-
-
-def _check(path: Path, expected: str) -> None:
-    try:
-        digest = digest_file(path)
-    except OSError as error:
-        raise DigestMismatch(f"{path} cannot be read ({error.strerror}), but the card names it.") from error
-    _compare(path, digest, expected)
-
-
-def _compare(path: Path, digest: str, expected: str) -> None:
-    if digest != expected:
-        raise DigestMismatch(f"{path} has the digest {digest}, but its card says {expected}; publish the model again.")
 
 
 def _sync(path: Path) -> None:

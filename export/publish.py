@@ -6,7 +6,8 @@ from typing import Any
 
 import onnxruntime as ort
 
-from artifact.card import Export, ModelCard, RunCard, digest_files
+from artifact.card import Export, ModelCard, RunCard
+from artifact.digest import digest_files
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.repository import MODEL_FILE, Repository
 from artifact.session import CARD_DIGEST_KEY, CARD_KEY, INPUT, OUTPUT, Session

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from artifact.card import CARD_FILE, RunCard, digest_file
-from artifact.errors import DigestMismatch, RecipeError
+from artifact.card import CARD_FILE, RunCard
+from artifact.digest import read_verified
+from artifact.errors import RecipeError
 
 KERAS_FILE = "model.keras"
 
@@ -22,14 +23,5 @@ def read_run(folder: Path) -> RunCard:
         )
     card = RunCard.read(folder)
     for name, expected in card.files.items():
-        _check(folder / name, expected)
+        read_verified(folder / name, expected)
     return card
-
-
-def _check(path: Path, expected: str) -> None:
-    try:
-        found = digest_file(path)
-    except OSError as error:
-        raise DigestMismatch(f"{path} cannot be read ({error.strerror}), but the run's card names it.") from error
-    if found != expected:
-        raise DigestMismatch(f"{path} has the digest {found}, but the run's card says {expected}; train it again.")

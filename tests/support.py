@@ -23,7 +23,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from artifact.card import Export, InputSpec, ModelCard, Resize, SplitFigures, TrainingData, Weights, digest_files
+from artifact.card import Export, InputSpec, ModelCard, Resize, SplitFigures, TrainingData, Weights
+from artifact.digest import digest_files
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
 from artifact.repository import MODEL_FILE, Repository

@@ -7,7 +7,8 @@ import onnx
 import pytest
 
 import hangtag
-from artifact.card import RunCard, digest_files
+from artifact.card import RunCard
+from artifact.digest import digest_files
 from artifact.errors import DigestMismatch, ExportError, RecipeError
 from artifact.golden import GoldenSamples
 from artifact.repository import Repository
@@ -99,7 +100,7 @@ def test_a_run_that_is_not_there_is_refused(tmp_path: Path):
 def test_a_tampered_model_is_refused_before_it_is_loaded(run: Path, tmp_path: Path):
     with (run / "model.keras").open("ab") as file:
         file.write(b"x")
-    refused(run, tmp_path / "models", DigestMismatch, r"model\.keras has the digest .* but the run's card says")
+    refused(run, tmp_path / "models", DigestMismatch, r"model\.keras has the digest .* but its card says")
 
 
 def test_a_missing_report_is_named(run: Path):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import hangtag
-from artifact.card import RunCard, digest_file
+from artifact.card import RunCard
+from artifact.digest import digest_bytes
 from artifact.errors import RecipeError
 from artifact.golden import GoldenSamples
 from artifact.pixels import decode
@@ -40,7 +41,7 @@ def test_a_run_learns_and_its_card_describes_it(drawn_run: Path):
     assert card.data.counts == {"train": 96, "validation": 12, "test": 12}
     assert card.data.licence == "CC0"
     assert card.weights.initial == "random, seed 3"
-    assert {name: digest_file(drawn_run / name) for name in card.files} == card.files
+    assert {name: digest_bytes((drawn_run / name).read_bytes()) for name in card.files} == card.files
     assert card.files.keys() >= {"model.keras", "golden.npz", "report/metrics.json", "report/predictions.npz"}
 
 

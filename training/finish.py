@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.card import RunCard, Split, SplitFigures, TrainingData, Weights, digest_files
+from artifact.card import RunCard, Split, SplitFigures, TrainingData, Weights
+from artifact.digest import digest_files
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
 from training import report
