@@ -14,13 +14,15 @@ from artifact.errors import ExportError
 from artifact.session import INPUT, OUTPUT
 
 OPSET = 18
+MAX_TRANSPOSES = 2  # one on the way in and one on the way out
 TOOLS = (keras, onnx, ort, tf, tf2onnx)
 
 
 def convert(path: Path, card: RunCard) -> Any:
     """The ONNX model of a saved Keras model: `image` uint8 [N, H, W, C] -> `scores` float32 [N, K].
 
-    Raises ExportError when the graph has other inputs or outputs, such as constants that leaked.
+    Raises ExportError when the graph has other inputs or outputs, such as constants that leaked, or when it turns its
+    data between layouts more than twice.
     """
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
     spec = tf.TensorSpec((None, *card.input.shape), tf.uint8, name=INPUT)
@@ -32,6 +34,7 @@ def convert(path: Path, card: RunCard) -> Any:
     onnx_model, _ = tf2onnx.convert.from_function(answer, input_signature=[spec], opset=OPSET)
     _name_batch(onnx_model)
     _check_graph(onnx_model.graph, card.input, len(card.labels))
+    check_layout(onnx_model)
     onnx.checker.check_model(onnx_model, full_check=True)
     return onnx_model
 
@@ -39,6 +42,16 @@ def convert(path: Path, card: RunCard) -> Any:
 def count_transposes(onnx_model: Any) -> int:
     """How many times the graph turns its data from one layout to another; each costs time and computes nothing."""
     return sum(node.op_type == "Transpose" for node in onnx_model.graph.node)
+
+
+def check_layout(onnx_model: Any) -> None:
+    """Refuse a graph that turns its data back and forth inside; raises ExportError with the count."""
+    count = count_transposes(onnx_model)
+    if count > MAX_TRANSPOSES:
+        raise ExportError(
+            f"{count} Transposes are left in the graph, and at most {MAX_TRANSPOSES} are allowed; "
+            "a layer keeps the converter from taking them out."
+        )
 
 
 def tool_versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 import hangtag
 from artifact.card import RunCard
@@ -13,7 +14,7 @@ from artifact.errors import DigestMismatch, ExportError, RecipeError
 from artifact.golden import GoldenSamples
 from artifact.repository import Repository
 from artifact.session import CARD_KEY, Session
-from export.convert import convert
+from export.convert import check_layout, convert
 from export.publish import publish
 from export.run import read_run
 
@@ -137,6 +138,16 @@ def test_a_graph_of_another_shape_than_the_card_says_is_refused(drawn_run: Path)
     wrong = card.model_copy(update={"labels": ("blue", "green")})
     with pytest.raises(ExportError, match=r"'scores': \('FLOAT', \['N', 3\]\).* but should have exactly .*\['N', 2\]"):
         convert(drawn_run / "model.keras", wrong)
+
+
+def test_a_graph_that_turns_its_data_back_and_forth_is_refused():
+    def graph(transposes: int) -> onnx.ModelProto:
+        turns = [helper.make_node("Transpose", [f"x{n}"], [f"x{n + 1}"]) for n in range(transposes)]
+        return helper.make_model(helper.make_graph(turns, "turns", [], []))
+
+    check_layout(graph(2))
+    with pytest.raises(ExportError, match="3 Transposes are left"):
+        check_layout(graph(3))
 
 
 def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]):
