@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -43,6 +44,14 @@ def test_a_run_learns_and_its_card_describes_it(drawn_run: Path):
     assert card.weights.initial == "random, seed 3"
     assert {name: digest_bytes((drawn_run / name).read_bytes()) for name in card.files} == card.files
     assert card.files.keys() >= {"model.keras", "golden.npz", "report/metrics.json", "report/predictions.npz"}
+
+
+def test_the_card_names_the_code_that_the_run_was_begun_with(drawn_run: Path, drawn_root: Path, tmp_path: Path):
+    run = Path(shutil.copytree(drawn_run, tmp_path / "run"))
+    (run / "revision.txt").write_text("an earlier one\n")
+    arguments = ["train", str(run / "recipe.toml"), "--data", str(drawn_root), "--resume", str(run)]
+    assert hangtag.main(arguments) == 0
+    assert RunCard.read(run).code_revision == "an earlier one"
 
 
 def test_the_saved_model_turns_raw_pixels_into_the_golden_scores(drawn_run: Path):

@@ -19,7 +19,6 @@ from training.data import Dataset, Samples, digest_samples, first_of_each_label
 from training.figures import calibration_error, confusion_matrix, label_figures, split_figures
 from training.networks import calibrated
 from training.recipe import Recipe
-from training.revision import code_revision
 from training.run_folder import DIGESTED_FILES, MODEL_FILE, RunFolder, write_whole
 from training.trainer import best_network
 
@@ -58,7 +57,7 @@ def finish(run: RunFolder, recipe: Recipe, dataset: Dataset, splits: Mapping[Spl
         figures=trained.figures,
         data=_training_data(recipe, dataset, splits),
         weights=_weights(recipe, trained.model),
-        code_revision=code_revision(),
+        code_revision=run.revision,
         files=digest_files(run.path, DIGESTED_FILES),
     )
     write_whole(run.card, card.to_json())

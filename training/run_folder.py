@@ -10,8 +10,10 @@ from artifact.card import CARD_FILE
 from artifact.errors import RecipeError
 from artifact.golden import GOLDEN_FILE
 from training.recipe import Recipe, read_recipe
+from training.revision import code_revision
 
 RECIPE_FILE = "recipe.toml"
+REVISION_FILE = "revision.txt"
 MODEL_FILE = "model.keras"
 REPORT_FILES = ("metrics.json", "history.csv", "curves.png", "confusion.png", "predictions.npz")
 DIGESTED_FILES = (MODEL_FILE, GOLDEN_FILE, *(f"report/{name}" for name in REPORT_FILES))
@@ -25,13 +27,14 @@ class RunFolder:
 
     @classmethod
     def create(cls, runs: Path, recipe_file: Path) -> "RunFolder":
-        """Make a folder for a new run of a recipe, with a copy of the recipe in it."""
+        """Make a folder for a new run of a recipe, with a copy of the recipe and the revision of the code in it."""
         name = read_recipe(recipe_file).name
         run = cls(runs / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
         try:
             run.checkpoints.mkdir(parents=True)
             run.report.mkdir()
             shutil.copyfile(recipe_file, run.path / RECIPE_FILE)
+            write_whole(run.path / REVISION_FILE, code_revision() + "\n")
         except OSError as error:
             raise RecipeError(f"{run.path} cannot be made ({error.strerror}); choose a folder with --runs.") from error
         return run
@@ -47,6 +50,11 @@ class RunFolder:
                 f"use `hangtag train {path / RECIPE_FILE} --resume {path}`."
             )
         return cls(path)
+
+    @property
+    def revision(self) -> str:
+        """The code that the run was begun with."""
+        return (self.path / REVISION_FILE).read_text(encoding="utf-8").strip()
 
     @property
     def checkpoints(self) -> Path:
