@@ -53,4 +53,4 @@ clean:  ## remove the environment and all caches
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Hangtag needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }

@@ -4,9 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
-from artifact.errors import HangtagError
+from artifact.errors import HangtagError, OptionInvalid
 
 # Each subcommand's module is imported only when it is called, so that serving never loads the training stack.
 COMMANDS = {
@@ -35,19 +33,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(importlib.import_module(COMMANDS[name][0]).run(rest))
     except HangtagError as error:
-        print(f"hangtag {name}: {error}", file=sys.stderr)
-        return 1
+        for line in str(error).splitlines():
+            print(f"hangtag {name}: {line}", file=sys.stderr)
+        return 2 if isinstance(error, OptionInvalid) else 1
     except ModuleNotFoundError as error:
-        print(
-            f"hangtag {name}: needs {error.name}, which the extra `train` installs (in a clone: make train).",
-            file=sys.stderr,
-        )
+        if name == "serve":
+            raise
+        print(f"hangtag {name}: needs {error.name}, which comes with `make train` or hangtag[train].", file=sys.stderr)
         return 1
-    except ValidationError as error:
-        for item in error.errors():
-            option = "-".join(str(part) for part in item["loc"]).replace("_", "-")
-            print(f"hangtag {name}: --{option}: {item['msg']} (got {item['input']!r})", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print(f"hangtag {name}: interrupted.", file=sys.stderr)
         return 130

@@ -1,9 +1,12 @@
 """What every subcommand of `hangtag` shares: options that are also `HANGTAG_*` environment variables, defined once."""
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from artifact.errors import OptionInvalid
 
 
 class Options(BaseSettings):
@@ -14,6 +17,7 @@ class Options(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="HANGTAG_",
+        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         cli_kebab_case=True,
@@ -24,5 +28,13 @@ class Options(BaseSettings):
 
     @classmethod
     def parse(cls, command: str, arguments: Sequence[str]) -> Self:
-        """The options that a command line and the environment give; raises pydantic's ValidationError."""
-        return cls(_cli_parse_args=list(arguments), _cli_prog_name=f"hangtag {command}")
+        """The options that a command line and the environment give; raises OptionInvalid, with one line for each."""
+        try:
+            return cls(_cli_parse_args=list(arguments), _cli_prog_name=f"hangtag {command}")
+        except ValidationError as error:
+            raise OptionInvalid("\n".join(map(_explain, error.errors()))) from error
+
+
+def _explain(item: Any) -> str:
+    option = "-".join(str(part) for part in item["loc"]).replace("_", "-")
+    return f"--{option}: {item['msg']} (got {item['input']!r})"

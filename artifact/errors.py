@@ -28,9 +28,11 @@
     │   ├── ModelUnavailable
     │   └── Draining
     ├── InferenceFailed               onnxruntime failed on a good request
+    ├── InternalError                 a defect of ours
     ├── DataError                     the training data is not there, or not what it should be
     ├── RecipeError                   the recipe or the run folder is not one that can be trained or exported
     ├── ExportError                   the exported model is not the trained one, and is not published
+    ├── OptionInvalid                 an option or a `HANGTAG_*` variable has a value that it cannot have
     ├── AddressInUse                  another program listens where the service should
     └── AddressUnavailable            the machine has no such address, or may not listen on it
 
@@ -209,6 +211,12 @@ class InferenceFailed(HangtagError):
     code = "inference_failed"
 
 
+class InternalError(HangtagError):
+    """A defect of ours; the log says more."""
+
+    code = "internal_error"
+
+
 class DataError(HangtagError):
     """The training data is not there, or not what it should be."""
 
@@ -225,6 +233,12 @@ class ExportError(HangtagError):
     """The exported model is not the trained one, and is not published."""
 
     code = "export_refused"
+
+
+class OptionInvalid(HangtagError):
+    """An option or a `HANGTAG_*` variable has a value that it cannot have."""
+
+    code = "option_invalid"
 
 
 class AddressInUse(HangtagError):

@@ -57,6 +57,8 @@ async def _ask_all(options: AccuracyOptions, model: str, photos: list[Photo]) ->
     async with httpx.AsyncClient(base_url=options.url, limits=limits, timeout=30) as client:
         try:
             card = (await client.get(f"/v1/models/{model}")).raise_for_status().json()
+            if card["card"] is None:
+                raise HangtagError(f"{model} at {options.url} is {card['status']}, not ready: {card['reason']}")
             order = {label: index for index, label in enumerate(card["card"]["labels"])}
             scores = np.full((len(photos), len(order)), np.nan)
             todo = iter(enumerate(tqdm(photos, desc=f"asking {model}", unit="photo")))

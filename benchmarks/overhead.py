@@ -29,7 +29,7 @@ class OverheadOptions(Options):
     url: str = Field("http://127.0.0.1:8000", description="where the service listens")
     models: Path = Field(Path("models"), description="the model repository, for the run in this process")
     rounds: int = Field(20, ge=1, description="how often the two take turns")
-    requests: int = Field(200, ge=1, description="images in each turn")
+    requests: int = Field(200, ge=2, description="images in each turn")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -78,9 +78,12 @@ def _served(options: OverheadOptions) -> Callable[[bytes], object]:
     path = f"/v1/models/{options.model}/classify"
 
     def ask(image: bytes) -> None:
-        connection.request("POST", path, image, {"Content-Type": "application/octet-stream"})
-        response = connection.getresponse()
-        body = response.read()
+        try:
+            connection.request("POST", path, image, {"Content-Type": "application/octet-stream"})
+            response = connection.getresponse()
+            body = response.read()
+        except OSError as error:
+            raise HangtagError(f"{options.url} does not answer ({error}); is it running?") from error
         if response.status != http.client.OK:
             raise HangtagError(f"{options.url}{path} answered {response.status}: {body.decode(errors='replace')}")
 

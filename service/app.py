@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from service import health, problems, routes
 from service.hosting import Hosting
-from service.intake import Intake
+from service.intake import Limits
 from service.metrics import Metrics
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -35,8 +35,9 @@ def create_app(settings: Settings) -> tuple[FastAPI, Hosting]:
         description="Classifies product photos.",
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,
     )
-    app.include_router(routes.router(hosting, Intake(settings.max_body_bytes, settings.body_timeout_seconds)))
+    app.include_router(routes.router(hosting, Limits(settings.max_body_bytes, settings.body_timeout_seconds)))
     app.include_router(health.router(hosting, metrics))
     app.add_middleware(Telemetry, metrics=metrics, hosting=hosting)
     problems.install(app)

@@ -11,7 +11,7 @@ from service.settings import Settings
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Serve until a signal; returns 0 when every accepted request was answered."""
+    """Serve until a signal; returns 0 when every accepted request got its answer, 1 when some had to be given up."""
     settings = Settings.parse("serve", arguments)
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
     app, hosting = create_app(settings)
@@ -19,6 +19,10 @@ def run(arguments: Sequence[str]) -> int:
         app,
         log_level=settings.log_level,
         access_log=False,
+        # httptools loses the body of a request that offers an upgrade, as Java's client does with each first one, and
+        # takes headers without limit; see docs/decisions/0001-serving-stack.md.
+        http="h11",
+        ws="none",
         server_header=False,
         # Longer than clients and load balancers keep idle connections (60 s), so that they close first: a request that
         # crosses our close on the wire would be lost.
@@ -28,4 +32,4 @@ def run(arguments: Sequence[str]) -> int:
     with listen(settings.host, settings.port) as listener:
         print(f"hangtag listens on http://{settings.host}:{listener.getsockname()[1]}", flush=True)
         Server(config, hosting.drain, settings.drain_seconds).run([listener])
-    return 0
+    return 1 if hosting.given_up else 0

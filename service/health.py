@@ -1,8 +1,10 @@
 """What probes and scrapers ask: is it alive, has it started, may it have traffic, and what has it counted."""
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from service.hosting import Hosting
@@ -21,11 +23,11 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
 
     @routes.get("/health/startup", summary="Every model was loaded, or failed to", responses=unhealthy)
     async def startup(response: Response) -> Health:
-        health = _readiness(hosting)
-        if health.status == "starting":
-            response.status_code = 503
-            return health
-        return Health(status="started", models=health.models)
+        models = {model.name: model.status for model in hosting.models}
+        if "loading" not in models.values():
+            return Health(status="started", models=models)
+        response.status_code = 503
+        return Health(status="starting", models=models)
 
     @routes.get("/health/ready", summary="Every model answers, and the service is not draining", responses=unhealthy)
     async def ready(response: Response) -> Health:
@@ -36,10 +38,18 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def scrape(request: Request) -> Response:
-        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        encode, content_type = _encoder(request.headers.get("accept", ""))
         return Response(encode(metrics.registry), headers={"Content-Type": content_type})
 
     return routes
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """How the scraper wants its metrics, and the content type of that; the plain text format where it is unclear."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):  # it names a version that is none
+        return choose_encoder("")
 
 
 def _readiness(hosting: Hosting) -> Health:

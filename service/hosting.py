@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from time import perf_counter
@@ -25,6 +25,7 @@ from artifact.errors import (
 from artifact.pixels import decode
 from artifact.repository import MODEL_FILE, Artifact, Repository
 from artifact.session import Session, available_cpus
+from service.intake import Caller
 from service.metrics import Metrics, ModelMetrics
 from service.scheduler import Scheduler
 from service.schemas import Status
@@ -87,7 +88,7 @@ class HostedModel:
         artifact.golden.first(WARM_UP_SAMPLES).verify(session.run, artifact.card.input, tolerance=GOLDEN_TOLERANCE)
         return artifact, session
 
-    async def classify(self, read: Callable[[], Awaitable[bytes]], top_k: int) -> Answer:
+    async def classify(self, caller: Caller, top_k: int) -> Answer:
         """Admit, read, decode and run one image; what is refused is refused before its body is read."""
         with self._counted():
             if self._scheduler is None or self.card is None:
@@ -95,8 +96,9 @@ class HostedModel:
                     f"Model {self.name} {self.version} is {self.status}; /v1/models/{self.name} says more."
                 )
             with self._scheduler.seat() as submit:
-                pixels = await self._decode(await read(), self.card)
-                scores = await submit(pixels)
+                image = await caller.image()
+                async with caller.attended():
+                    scores = await submit(await self._decode(image, self.card))
             result = answer(scores, self.card, top_k)
             self._metrics.answered(result)
             return result
@@ -149,6 +151,7 @@ class Hosting:
             for name in self._repository.names()
         }
         self.draining = False
+        self.given_up = 0
 
     @property
     def models(self) -> list[HostedModel]:
@@ -172,6 +175,8 @@ class Hosting:
     async def load(self) -> None:
         """Load every model, one after the other; one that fails leaves the others in service."""
         for model in self.models:
+            if self.draining:
+                return
             await model.load(self._repository)
         ready = sum(model.status == "ready" for model in self.models)
         logger.info("started: %d of %d models are ready", ready, len(self.models))

@@ -1,7 +1,9 @@
 """From a request's body to the bytes of one image, refused as soon as it is known to be wrong."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -15,51 +17,83 @@ IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"
 FIELD = "image"
 
 
-class Intake:
-    """Reads the image out of requests: the raw body, or the multipart field `image`.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a body may be: bytes at most, and seconds until it must have arrived."""
 
-    A body over `max_bytes`, or one that takes longer than `timeout` seconds to arrive, is not read to its end.
+    max_bytes: int
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a request: has an image, in the raw body or in the multipart field `image`, and may hang up at any time.
+
+    A body over the limits is not read to its end.
     """
 
-    def __init__(self, max_bytes: int, timeout: float) -> None:
-        self._max_bytes = max_bytes
-        self._timeout = timeout
+    request: Request
+    limits: Limits
 
-    async def image(self, request: Request) -> bytes:
-        """The encoded image that a request carries; raises a RequestError that says what would be right."""
-        content_type = _content_type(request.headers.get("content-type"))
+    async def image(self) -> bytes:
+        """The encoded image; raises a RequestError that says what would be right."""
+        content_type = _content_type(self.request.headers.get("content-type"))
         if content_type != MULTIPART:
             _check_type(content_type)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self.limits.timeout):
                 if content_type == MULTIPART:
-                    return await self._field(request)
-                return b"".join([chunk async for chunk in self._body(request)])
+                    return await self._field()
+                return b"".join([chunk async for chunk in self._body()])
         except TimeoutError as error:
-            raise BodyTimeout(f"The body did not arrive within {self._timeout:g} seconds.") from error
+            raise BodyTimeout(f"The body did not arrive within {self.limits.timeout:g} seconds.") from error
         except ClientDisconnect as error:
             raise ClientGone("The client hung up while it sent the body.") from error
 
-    async def _body(self, request: Request) -> AsyncGenerator[bytes, None]:
+    @asynccontextmanager
+    async def attended(self) -> AsyncIterator[None]:
+        """Break off what is inside, and raise ClientGone, when the caller hangs up; its body must have been read."""
+        work, gone = asyncio.current_task(), asyncio.Event()
+        assert work is not None  # noqa: S101  (the type: a coroutine always runs in a task)
+
+        async def watch() -> None:
+            while (await self.request.receive())["type"] != "http.disconnect":
+                pass
+            gone.set()
+            work.cancel()
+
+        watcher = asyncio.create_task(watch())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not gone.is_set() or work.uncancel():  # somebody else cancelled it, too
+                raise
+            raise ClientGone("The client hung up before its answer was ready.") from None
+        finally:
+            watcher.cancel()
+
+    async def _body(self) -> AsyncGenerator[bytes, None]:
         """The body in pieces as they arrive; raises BodyTooLarge by its declared length, or at the first byte over."""
-        declared, received = request.headers.get("content-length", ""), 0
-        if declared.isdecimal() and int(declared) > self._max_bytes:
+        declared, received = self.request.headers.get("content-length", ""), 0
+        if declared.isdecimal() and int(declared) > self.limits.max_bytes:
             raise self._too_large(f"has {declared} bytes")
-        async for chunk in request.stream():
+        async for chunk in self.request.stream():
             received += len(chunk)
-            if received > self._max_bytes:
+            if received > self.limits.max_bytes:
                 raise self._too_large("goes on")
             yield chunk
 
     def _too_large(self, what: str) -> BodyTooLarge:
-        return BodyTooLarge(f"The body {what}, and at most {self._max_bytes} bytes are taken; send a smaller image.")
+        return BodyTooLarge(
+            f"The body {what}, and at most {self.limits.max_bytes} bytes are taken; send a smaller image."
+        )
 
-    async def _field(self, request: Request) -> bytes:
-        parser = MultiPartParser(request.headers, self._body(request), max_files=1, max_fields=16)
-        parser.spool_max_size = self._max_bytes  # in memory: the file system may be read-only
+    async def _field(self) -> bytes:
+        parser = MultiPartParser(self.request.headers, self._body(), max_files=1, max_fields=16)
+        parser.spool_max_size = self.limits.max_bytes  # in memory: the file system may be read-only
         try:
             form = await parser.parse()
-        except MultiPartException as error:
+        except (MultiPartException, UnicodeError) as error:
             raise MalformedRequest("The multipart body is malformed, or has more than one file.") from error
         try:
             upload = form.get(FIELD)

@@ -1,5 +1,6 @@
 """What an error means in HTTP: the one place that maps our errors to statuses and to RFC 9457 problem documents."""
 
+import logging
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -8,6 +9,8 @@ from starlette.exceptions import HTTPException
 
 from artifact import errors
 from service.schemas import Problem
+
+logger = logging.getLogger("hangtag")
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -36,27 +39,33 @@ def status_of(error: errors.HangtagError) -> int:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
+def answer(error: errors.HangtagError) -> Response:
+    """The answer to a request that ended in an error of ours."""
+    retry = RETRY_AFTER if isinstance(error, errors.Refused) else None
+    return _problem(status_of(error), error.code, str(error), retry)
+
+
 def install(app: FastAPI) -> None:
-    """Answer every error of the app with a problem document, never with a stack trace."""
+    """Answer the app's errors with problem documents; `service.telemetry` answers those that nobody foresaw."""
     app.add_exception_handler(errors.HangtagError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
-def _ours(_request: Request, error: Exception) -> Response:
+async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.HangtagError)  # noqa: S101  (the type that it was registered for)
-    status = status_of(error)
-    return _problem(status, error.code, str(error), RETRY_AFTER if isinstance(error, errors.Refused) else None)
+    if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Refused):
+        logger.error("request %s failed", request.state.request_id, exc_info=error)
+    return answer(error)
 
 
-def _invalid(_request: Request, error: Exception) -> Response:
+async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  (the type that it was registered for)
     places = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors())
     return _problem(400, errors.MalformedRequest.code, f"The request is malformed: {places}.")
 
 
-def _http(request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  (the type that it was registered for)
     details = {
         404: ("route_not_found", f"There is nothing at {request.url.path}; /docs lists what there is."),
@@ -64,11 +73,6 @@ def _http(request: Request, error: Exception) -> Response:
     }
     code, detail = details.get(error.status_code, ("http_error", HTTPStatus(error.status_code).description))
     return _problem(error.status_code, code, detail, dict(error.headers or {}))
-
-
-def _unexpected(_request: Request, _error: Exception) -> Response:
-    """Starlette logs the error with its stack trace; the client learns only that it was not its fault."""
-    return _problem(500, "internal_error", "The service failed; its log says why.")
 
 
 def _problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from service.hosting import HostedModel, Hosting
-from service.intake import FIELD, IMAGE_TYPES, MULTIPART, Intake
+from service.intake import FIELD, IMAGE_TYPES, MULTIPART, Caller, Limits
 from service.problems import PHRASES, PROBLEM_JSON
 from service.schemas import Classification, ModelDetail, ModelList, ModelSummary, Prediction, Problem
 
@@ -29,7 +29,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": PHRASES[status], "content": content} for status in statuses}
 
 
-def router(hosting: Hosting, intake: Intake) -> APIRouter:
+def router(hosting: Hosting, limits: Limits) -> APIRouter:
     """The routes under /v1."""
     routes = APIRouter(prefix="/v1/models", tags=["models"])
     refusals = _problems(400, 404, 408, 413, 415, 422, 429, 500, 503)
@@ -51,7 +51,7 @@ def router(hosting: Hosting, intake: Intake) -> APIRouter:
         openapi_extra=_BODY,
     )
     async def classify(model: str, request: Request, top_k: TopK = 5) -> Response:
-        return await _classify(hosting.get(model), intake, request, top_k)
+        return await _classify(hosting.get(model), Caller(request, limits), top_k)
 
     @routes.post(
         "/{model}/versions/{version}/classify",
@@ -61,17 +61,17 @@ def router(hosting: Hosting, intake: Intake) -> APIRouter:
         openapi_extra=_BODY,
     )
     async def classify_version(model: str, version: str, request: Request, top_k: TopK = 5) -> Response:
-        return await _classify(hosting.get(model, version), intake, request, top_k)
+        return await _classify(hosting.get(model, version), Caller(request, limits), top_k)
 
     return routes
 
 
-async def _classify(model: HostedModel, intake: Intake, request: Request, top_k: int) -> Response:
-    answer = await model.classify(lambda: intake.image(request), top_k)
+async def _classify(model: HostedModel, caller: Caller, top_k: int) -> Response:
+    answer = await model.classify(caller, top_k)
     classification = Classification(
         model=model.name,
         version=model.version,
-        id=request.state.request_id,
+        id=caller.request.state.request_id,
         predictions=[Prediction(label=label, score=score) for label, score in answer.predictions],
         decision=answer.decision,
         threshold=answer.threshold,

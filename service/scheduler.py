@@ -107,9 +107,15 @@ class Scheduler(Generic[Item, Result]):
 
     def _dispatch(self) -> None:
         """Hand what waits to idle runners, until one of the two is used up."""
+        loop = asyncio.get_running_loop()
         while self._idle_runners and (batch := self._take()):
+            try:
+                work = loop.run_in_executor(self._threads, self._run_batch, [entry.item for entry in batch])
+            except RuntimeError as error:  # the system gives us no more threads
+                for entry in batch:
+                    _fail(entry, error)
+                continue
             self._idle_runners -= 1
-            work = asyncio.get_running_loop().run_in_executor(self._threads, self._run_batch, [e.item for e in batch])
             work.add_done_callback(partial(self._finish, batch))
 
     def _take(self) -> list[_Entry[Item, Result]]:
@@ -148,8 +154,13 @@ class Scheduler(Generic[Item, Result]):
         elif len(batch) > 1:
             middle = len(batch) // 2
             self._halves += [batch[:middle], batch[middle:]]
-        elif not batch[0].outcome.done():
-            failure = InferenceFailed("The model failed on this image.")
-            failure.__cause__ = error
-            batch[0].outcome.set_exception(failure)
+        else:
+            _fail(batch[0], error)
         self._dispatch()
+
+
+def _fail(entry: _Entry[Item, Result], error: BaseException) -> None:
+    if not entry.outcome.done():
+        failure = InferenceFailed("The model failed on this image.")
+        failure.__cause__ = error
+        entry.outcome.set_exception(failure)

@@ -12,13 +12,14 @@ import uvicorn
 from artifact.errors import AddressInUse, AddressUnavailable
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_BACKLOG = 2048  # connections that wait to be accepted
 
 
 class Server(uvicorn.Server):
     """On the first SIGTERM or SIGINT it tells `drain`, goes on serving for `drain_seconds`, and then stops.
 
-    Stopping means: no new connections, every accepted request is answered, and `run` returns. A second signal cuts the
-    draining short, a third one gives up on what still runs.
+    Stopping means: no new connections, every accepted request is answered, and `run` returns. A signal during the
+    draining cuts it short; one after that gives up on what still runs.
     """
 
     def __init__(self, config: uvicorn.Config, drain: Callable[[], None], drain_seconds: float) -> None:
@@ -53,16 +54,17 @@ class Server(uvicorn.Server):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that is bound to the address; raises AddressInUse or AddressUnavailable."""
+    """A socket that listens at the address; raises AddressInUse or AddressUnavailable."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
+        listener.listen(_BACKLOG)
+    except (OSError, UnicodeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise AddressInUse(
                 f"Port {port} on {host} is taken by another program; choose one with --port or HANGTAG_PORT."
             ) from error
-        raise AddressUnavailable(f"Cannot listen on {host} port {port}: {error.strerror}.") from error
+        raise AddressUnavailable(f"Cannot listen on {host} port {port}: {error}.") from error
     return listener

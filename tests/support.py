@@ -1,6 +1,7 @@
 """What several tests stand on: a tiny real model in a real repository, and a real `hangtag serve` of its own."""
 
 import io
+import itertools
 import json
 import os
 import queue
@@ -11,8 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from http.client import parse_headers
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +36,7 @@ ROOT = Path(__file__).parent.parent
 LABELS = ("dark", "middle", "light")
 SPEC = InputSpec(height=8, width=8, channels=1, resize=Resize(fit="stretch"))
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
+Extra = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
 PATIENCE = 30  # seconds until a test that waits for an event gives up
 
 
@@ -58,9 +61,16 @@ def encoded(image: Image.Image, kind: str) -> bytes:
 
 
 def graph(
-    spec: InputSpec = SPEC, centres: tuple[int, ...] = (0, 128, 255), image: str = "image", scores: str = "scores"
+    spec: InputSpec = SPEC,
+    centres: tuple[int, ...] = (0, 128, 255),
+    image: str = "image",
+    scores: str = "scores",
+    extra: Extra = ([], {}),
 ) -> onnx.ModelProto:
-    """A network that tells pictures by which of the centres their mean pixel is nearest to."""
+    """A network that tells pictures by which of the centres their mean pixel is nearest to.
+
+    `extra` is what else it computes, nodes and constants: it finds `mean` [N, 1] and must make `zero`, which is added.
+    """
     count = spec.height * spec.width * spec.channels
     slope = (np.array(centres) / 32).astype(np.float32)[np.newaxis]
     offset = (-(np.array(centres) ** 2) / 64).astype(np.float32)
@@ -69,10 +79,12 @@ def graph(
         helper.make_node("Flatten", ["float"], ["flat"]),
         helper.make_node("MatMul", ["flat", "average"], ["mean"]),
         helper.make_node("MatMul", ["mean", "slope"], ["scaled"]),
-        helper.make_node("Add", ["scaled", "offset"], ["logits"]),
+        helper.make_node("Add", ["scaled", "offset"], ["clean" if extra[0] else "logits"]),
+        *extra[0],
+        *([helper.make_node("Add", ["clean", "zero"], ["logits"])] if extra[0] else []),
         helper.make_node("Softmax", ["logits"], [scores], axis=1),
     ]
-    constants = {"average": np.full((count, 1), 1 / count, np.float32), "slope": slope, "offset": offset}
+    constants = {"average": np.full((count, 1), 1 / count, np.float32), "slope": slope, "offset": offset, **extra[1]}
     return helper.make_model(
         helper.make_graph(
             nodes,
@@ -84,6 +96,41 @@ def graph(
         opset_imports=[helper.make_opsetid("", 18)],
         ir_version=10,
     )
+
+
+def failing_at(shade: int) -> Extra:
+    """What makes onnxruntime fail on pictures of one shade: it looks far beyond the end of a table."""
+    nodes = [
+        helper.make_node("Sub", ["mean", "shade"], ["distance"]),
+        helper.make_node("Abs", ["distance"], ["away"]),
+        helper.make_node("Less", ["away", "near"], ["is_there"]),
+        helper.make_node("Cast", ["is_there"], ["flag"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["flag", "far"], ["index"]),
+        helper.make_node("Gather", ["table", "index"], ["zero"]),
+    ]
+    return nodes, {
+        "shade": np.array([shade], np.float32),
+        "near": np.array([0.5], np.float32),
+        "far": np.array([10**6], np.int64),
+        "table": np.zeros(1, np.float32),
+    }
+
+
+def slow(products: int, side: int = 1500) -> Extra:
+    """What makes a picture take a while: a chain of matrix products."""
+    names = ["matrix", *(f"product{number}" for number in range(products))]
+    nodes = [
+        helper.make_node("ReduceMax", ["mean"], ["largest"], keepdims=0),
+        helper.make_node("Mul", ["small", "largest"], ["matrix"]),
+        *(helper.make_node("MatMul", [a, "ones"], [b]) for a, b in itertools.pairwise(names)),
+        helper.make_node("ReduceMax", [names[-1]], ["most"], keepdims=0),
+        helper.make_node("Mul", ["most", "nothing"], ["zero"]),
+    ]
+    return nodes, {
+        "small": np.full((side, side), 1e-3, np.float32),
+        "ones": np.full((side, side), 1 / side, np.float32),
+        "nothing": np.zeros(1, np.float32),
+    }
 
 
 def card(name: str = "tiny", version: str = "1", spec: InputSpec = SPEC, labels: tuple[str, ...] = LABELS) -> ModelCard:
@@ -147,10 +194,17 @@ def sealed(model: onnx.ModelProto, described: ModelCard) -> bytes:
 class Service:
     """A real `hangtag serve` on a free port; leave the context to stop it and see its `exit_code`."""
 
-    def __init__(self, models: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        models: Path,
+        *options: str,
+        environment: Mapping[str, str] | None = None,
+        wrapper: Sequence[str] = (),
+        awaited: str = r"started: (.*)",
+    ) -> None:
         self.exit_code: int | None = None
         self._process = subprocess.Popen(
-            [*HANGTAG, "serve", "--models", models, "--port", "0", "--drain-seconds", "0", *options],
+            [*wrapper, *HANGTAG, "serve", "--models", models, "--port", "0", "--drain-seconds", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -162,7 +216,7 @@ class Service:
         self._reader.start()
         try:
             self.url = self.wait_for(r"hangtag listens on (http://\S+)")
-            self.wait_for(r"started: (.*)")
+            self.wait_for(awaited)
         except BaseException:
             self._process.kill()
             raise
@@ -184,8 +238,11 @@ class Service:
         self._process.send_signal(number)
 
     def wait(self) -> int:
-        """The exit code, once the process has ended."""
+        """The exit code, once the process has ended; `log` has all that it said."""
         self.exit_code = self._process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        while not self._lines.empty():
+            self.log += self._lines.get()
         return self.exit_code
 
     def classify(
@@ -218,7 +275,6 @@ class Service:
         if self.exit_code is None:
             self.signal(signal.SIGTERM)
             self.wait()
-        self._reader.join(PATIENCE)
         self._process.stdout.close()
 
 
@@ -239,12 +295,12 @@ class Connection:
         self._socket.sendall(data)
 
     def answer(self) -> tuple[int, dict[str, Any]]:
-        """The status and the JSON of the next answer; `100 Continue` has no JSON."""
-        status, length = int(self._answers.readline().split()[1]), 0
-        while (line := self._answers.readline()) != b"\r\n":
-            if line.lower().startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-        return status, json.loads(self._answers.read(length) or "{}")
+        """The status and the JSON of the next answer, whose `headers` are kept; `100 Continue` has no JSON."""
+        status = int(self._answers.readline().split()[1])
+        self.headers = parse_headers(self._answers)
+        body = self._answers.read(int(self.headers.get("content-length", 0)))
+        is_json = "json" in self.headers.get_content_type()
+        return status, json.loads(body) if is_json else {}
 
     def hang_up(self) -> None:
         self._answers.close()

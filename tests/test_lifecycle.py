@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from service.settings import Settings
-from support import HANGTAG, PATIENCE, ROOT, Service, card, eventually, graph, png, publish
+from support import HANGTAG, PATIENCE, ROOT, Service, card, eventually, graph, png, publish, slow
 
 
 def hangtag(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,16 +24,19 @@ def hangtag(*arguments: str | Path, **environment: str) -> subprocess.CompletedP
     )
 
 
-def test_on_sigterm_ready_turns_503_while_requests_are_still_answered_and_the_exit_code_is_0(models: Path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_on_a_signal_ready_turns_503_while_requests_are_still_answered_and_the_exit_code_is_0(
+    models: Path, number: signal.Signals
+):
     with Service(models, "--drain-seconds", "30") as running:
-        running.signal(signal.SIGTERM)
+        running.signal(number)
         eventually(lambda: httpx.get(f"{running.url}/health/ready").status_code == 503)
         assert httpx.get(f"{running.url}/health/ready").json()["status"] == "draining"
         assert httpx.get(f"{running.url}/health/live").status_code == 200
         answered = running.classify(png(0))
         assert answered.status_code == 200
         assert answered.headers["connection"] == "close"
-        running.signal(signal.SIGTERM)  # the second one cuts the draining short
+        running.signal(number)  # the second one cuts the draining short
         assert running.wait() == 0
 
 
@@ -50,15 +53,37 @@ def test_a_request_that_was_let_in_is_answered_though_the_service_stops(models: 
 
 
 def test_a_client_that_never_ends_its_request_cannot_keep_the_service_from_stopping(models: Path):
-    with Service(models, "--shutdown-seconds", "1") as running, running.begin(png(255)):
+    with Service(models, "--shutdown-seconds", "0.3") as running, running.begin(png(255)) as held:
+        running.signal(signal.SIGTERM)
+        status, problem = held.answer()
+        assert (status, problem["code"]) == (503, "draining")
+        assert running.wait() == 1
+    assert "Traceback" not in running.log
+
+
+def test_a_signal_while_models_load_leaves_the_rest_unloaded(tmp_path: Path):
+    for number in range(20):
+        publish(tmp_path, card(name=f"slow{number}"), graph(extra=slow(products=2)))
+    with Service(tmp_path, awaited=r"model slow0 (.*) is ready") as running:
+        assert httpx.get(f"{running.url}/health/startup").status_code == 503
         running.signal(signal.SIGTERM)
         assert running.wait() == 0
+    assert "of 20 models are ready" not in running.log
 
 
-def test_a_broken_model_is_named_and_leaves_the_others_in_service(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("file", "damaged", "reason"),
+    [
+        ("card.json", b'{"name": "broken"}', "labels: Field required"),
+        ("model.onnx", b"another model", "model.onnx has the digest sha256:"),
+    ],
+)
+def test_a_broken_model_is_named_and_leaves_the_others_in_service(
+    tmp_path: Path, file: str, damaged: bytes, reason: str
+):
     publish(tmp_path)
     broken = publish(tmp_path, card(name="broken"))
-    (broken / "card.json").write_text('{"name": "broken"}')
+    (broken / file).write_bytes(damaged)
     with Service(tmp_path) as running:
         assert running.classify(png(0)).status_code == 200
         refused = running.classify(png(0), model="broken")
@@ -71,7 +96,7 @@ def test_a_broken_model_is_named_and_leaves_the_others_in_service(tmp_path: Path
         assert httpx.get(f"{running.url}/health/startup").status_code == 200
         described = httpx.get(f"{running.url}/v1/models/broken").json()
         assert described["card"] is None
-        assert "labels: Field required" in described["reason"]
+        assert reason in described["reason"]
 
 
 def test_a_model_that_does_not_answer_as_it_was_trained_never_serves(tmp_path: Path):

@@ -193,6 +193,17 @@ async def test_a_model_that_gives_too_few_results_fails_its_callers_and_hangs_no
     await scheduler.close()
 
 
+async def test_a_runner_that_cannot_start_fails_its_callers_and_hangs_nobody():
+    gate = Gate()
+    scheduler = build(gate, runners=2)
+    scheduler._threads.shutdown()  # as when the system gives no more threads, its submit raises RuntimeError
+    for _ in range(3):
+        with pytest.raises(InferenceFailed):
+            await asyncio.wait_for(ask(scheduler, 1), PATIENCE)
+    assert scheduler.waiting == 0
+    await scheduler.close()
+
+
 async def test_closing_answers_all_who_have_a_seat_and_takes_nobody_new():
     gate = Gate()
     scheduler = build(gate)

@@ -1,15 +1,32 @@
 """The service as its clients see it: a real uvicorn, a real onnxruntime session, requests over a real socket."""
 
 import struct
+import threading
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
+from starlette.types import Message, Receive, Scope, Send
 
 from service.intake import IMAGE_TYPES
-from support import LABELS, Connection, Service, encoded, eventually, png
+from service.metrics import Metrics
+from service.telemetry import Telemetry
+from support import (
+    LABELS,
+    PATIENCE,
+    Connection,
+    Service,
+    encoded,
+    eventually,
+    failing_at,
+    graph,
+    png,
+    publish,
+    slow,
+)
 
 CLASSIFY = "/v1/models/tiny/classify"
 
@@ -60,7 +77,7 @@ def test_multipart_and_raw_body_get_the_same_answer(service: Service):
 
 def test_a_multipart_photo_larger_than_a_megabyte_stays_in_memory(models: Path):
     noise = Image.effect_noise((1200, 1000), 100)
-    with Service(models, environment={"TMPDIR": "/proc/nowhere"}) as running:
+    with Service(models, wrapper=["bash", "-c", 'ulimit -f 0; exec "$@"', "no files"]) as running:
         photo = encoded(noise, "PNG")
         assert len(photo) > 2**20
         response = httpx.post(running.url + CLASSIFY, files={"image": ("a.png", photo)})
@@ -91,8 +108,9 @@ def test_a_request_keeps_its_id_if_it_brings_a_plain_one(service: Service):
 
     kept = ask("order-17.a")
     assert kept.headers["x-request-id"] == kept.json()["id"] == "order-17.a"
-    replaced = ask("x" * 500)
-    assert replaced.headers["x-request-id"] == replaced.json()["id"] != "x" * 500
+    for unsafe in ("x" * 129, "two words", 'a"quote', ""):
+        replaced = ask(unsafe)
+        assert replaced.headers["x-request-id"] == replaced.json()["id"] != unsafe
 
 
 def test_models_are_listed_with_their_cards(service: Service):
@@ -179,6 +197,12 @@ def test_a_body_of_unknown_length_is_refused_while_it_streams_in(service: Servic
 
 
 @pytest.mark.usefixtures("still_good")
+def test_a_multipart_body_over_the_limit_is_refused(service: Service):
+    response = httpx.post(service.url + CLASSIFY, files={"image": ("a.png", bytes(200_001), "image/png")})
+    assert code(response) == (413, "body_too_large")
+
+
+@pytest.mark.usefixtures("still_good")
 @pytest.mark.parametrize("content_type", ["text/plain", "image/svg+xml", "application/x-www-form-urlencoded"])
 def test_a_wrong_content_type_is_refused(service: Service, content_type: str):
     assert code(service.classify(png(0), content_type=content_type)) == (415, "content_type_unsupported")
@@ -207,8 +231,9 @@ def test_a_multipart_field_of_a_wrong_type_is_refused(service: Service):
 
 @pytest.mark.usefixtures("still_good")
 @pytest.mark.parametrize("body", [b"", b"no boundary here", b"--x\r\nbroken"])
-def test_a_malformed_multipart_body_is_refused(service: Service, body: bytes):
-    response = service.classify(body, content_type="multipart/form-data; boundary=x")
+@pytest.mark.parametrize("charset", ["utf-8", "punycode", "nonsense"])
+def test_a_malformed_multipart_body_is_refused(service: Service, body: bytes, charset: str):
+    response = service.classify(body, content_type=f"multipart/form-data; boundary=x; charset={charset}")
     assert code(response) == (400, "request_malformed")
 
 
@@ -262,3 +287,107 @@ def test_every_outcome_is_counted_once(models: Path):
         route = "/v1/models/{model}/classify"
         assert running.metric("http_requests_total", method="POST", route=route, status="200") == 2
         assert running.metric("http_requests_total", method="POST", route=route, status="429") == 1
+
+
+def test_a_path_that_is_not_there_makes_no_series_of_its_own(service: Service):
+    httpx.get(f"{service.url}/secret-path-1")
+    assert service.metric("http_requests_total", method="GET", route="unmatched", status="404") >= 1
+    assert "secret-path" not in httpx.get(f"{service.url}/metrics").text
+
+
+@pytest.mark.parametrize("accept", ["", "text/plain", "application/openmetrics-text;version=abc", "*/*;q=nonsense"])
+def test_metrics_are_given_to_whoever_asks_however_oddly(service: Service, accept: str):
+    assert "hangtag_items" in httpx.get(f"{service.url}/metrics", headers={"Accept": accept}).text
+
+
+def test_a_request_that_offers_an_upgrade_keeps_its_body(service: Service):
+    """As Java's HttpClient sends it when nobody told it which version to speak."""
+    image = png(255)
+    with Connection(service.url) as connection:
+        connection.post(
+            CLASSIFY,
+            Connection="Upgrade, HTTP2-Settings",
+            Upgrade="h2c",
+            HTTP2_Settings="AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+            Content_Type="image/png",
+            Content_Length=str(len(image)),
+        )
+        connection.send(image)
+        status, answer = connection.answer()
+    assert (status, answer["predictions"][0]["label"]) == (200, "light")
+
+
+@pytest.mark.usefixtures("still_good")
+def test_a_header_without_end_is_refused(service: Service):
+    with Connection(service.url) as connection:
+        connection.post(CLASSIFY, X_Long="x" * 1_000_000)
+        assert connection.answer()[0] == 400
+
+
+def test_a_connection_whose_body_was_not_asked_for_is_closed(service: Service):
+    with Connection(service.url) as connection:
+        connection.post("/nowhere", Content_Type="image/png", Content_Length="10", Expect="100-continue")
+        assert connection.answer()[0] == 404
+        assert connection.headers["connection"] == "close"
+
+
+def test_callers_who_hang_up_while_they_wait_are_never_run(tmp_path: Path):
+    publish(tmp_path, model=graph(extra=slow(products=8)))
+    image = png(255)
+    with Service(tmp_path, "--runners", "1", "--max-batch", "1") as running:
+        with ExitStack() as hung_up:
+            callers = [hung_up.enter_context(Connection(running.url)) for _ in range(6)]
+            for caller in callers:
+                caller.post(CLASSIFY, Content_Type="image/png", Content_Length=str(len(image)))
+                caller.send(image)
+            eventually(lambda: running.metric("hangtag_stage_duration_seconds_count", stage="decode") == 6)
+            assert callers[0].answer()[0] == 200  # by then one more runs, and four wait
+        eventually(lambda: running.metric("hangtag_items_total", outcome="cancelled") == 5)
+        assert running.metric("hangtag_queue_items") == 0
+        assert running.classify(image).status_code == 200
+        assert running.metric("hangtag_batch_size_count") <= 4
+        assert running.metric("hangtag_items_total", outcome="ok") == 2
+
+
+def test_an_image_that_the_model_fails_on_is_answered_500_and_the_log_says_why(tmp_path: Path):
+    publish(tmp_path, model=graph(extra=failing_at(77)))
+    with Service(tmp_path) as running:
+        assert running.classify(png(0)).status_code == 200
+        failed = running.classify(png(77))
+        assert code(failed) == (500, "inference_failed")
+        assert running.classify(png(255)).status_code == 200
+        assert running.metric("hangtag_items_total", outcome="failed") == 1
+        running.wait_for(f"(request {failed.headers['x-request-id']} failed)")
+        running.wait_for("(indices element out of data bounds)")
+
+
+def test_the_service_answers_others_while_it_decodes(models: Path):
+    large = encoded(Image.new("L", (7000, 7000), 255), "PNG")  # few bytes, and long to decode
+    with Service(models) as running, running.begin(large) as held, httpx.Client(base_url=running.url) as client:
+        decoding = threading.Thread(target=held.finish)
+        decoding.start()
+        answered = 0
+        while running.metric("hangtag_stage_duration_seconds_count", stage="decode") == 0:
+            answered += client.get("/health/live").status_code == 200
+        decoding.join(PATIENCE)
+    assert answered >= 3
+
+
+async def test_a_defect_of_ours_is_answered_500_with_the_requests_id():
+    async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise ZeroDivisionError("a secret")
+
+    class Idle:
+        draining = False
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"x-request-id", b"mine")]}
+    await Telemetry(broken, Metrics("1"), Idle())(scope, None, send)
+    assert sent[0]["status"] == 500
+    assert (b"x-request-id", b"mine") in sent[0]["headers"]
+    assert b"internal_error" in sent[1]["body"]
+    assert b"secret" not in sent[1]["body"]

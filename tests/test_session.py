@@ -83,5 +83,13 @@ def test_onnxruntime_leaves_nothing_in_the_home_folder(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_at_least_one_core_is_available():
+def test_only_the_cores_that_the_process_may_use_are_counted():
+    program = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+    program += "from artifact.session import available_cpus; print(available_cpus())"
+    ran = subprocess.run([HANGTAG[0], "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout == "1\n"
     assert available_cpus() >= 1
+
+
+def test_there_is_a_model_to_try():
+    assert every_model()
