@@ -21,7 +21,6 @@ from typing import Any, Self
 import httpx
 import numpy as np
 import onnx
-import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
@@ -38,14 +37,6 @@ SPEC = InputSpec(height=8, width=8, channels=1, resize=Resize(fit="stretch"))
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
 Extra = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
 PATIENCE = 30  # seconds until a test that waits for an event gives up
-
-
-def data_root(dataset: str) -> Path:
-    """Where the real data stand; a test that needs them is skipped where they do not."""
-    for root in (os.environ.get("HANGTAG_DATA"), ROOT / "data", ROOT.parent / "shared" / "data"):
-        if root and (Path(root) / dataset).is_dir():
-            return Path(root)
-    pytest.skip(f"needs the data set {dataset} in HANGTAG_DATA, data/ or ../shared/data")
 
 
 def png(shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> bytes:

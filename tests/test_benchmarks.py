@@ -3,12 +3,11 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from support import HANGTAG, ROOT, Service, data_root
-
-needs_model = pytest.mark.skipif(not (ROOT / "models" / "fashion-mnist").is_dir(), reason="no model is published yet")
+from support import HANGTAG, ROOT, Service
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -22,10 +21,8 @@ def fashion() -> Iterator[Service]:
         yield running
 
 
-@needs_model
-def test_all_test_photos_over_http_are_answered_as_by_keras_and_94_percent_right(fashion: Service):
-    root = data_root("fashion-mnist")
-    ran = bench("accuracy", "fashion-mnist", "--data", str(root), "--url", fashion.url)
+def test_all_test_photos_over_http_are_answered_as_by_keras_and_94_percent_right(fashion: Service, real_root: Path):
+    ran = bench("accuracy", "fashion-mnist", "--data", str(real_root), "--url", fashion.url)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     accuracy = re.search(r"of 10000 right, accuracy (0\.\d+)", ran.stdout)
     assert accuracy is not None
@@ -33,15 +30,13 @@ def test_all_test_photos_over_http_are_answered_as_by_keras_and_94_percent_right
     assert "labels that differ from Keras: 0 of 10000" in ran.stdout
 
 
-@needs_model
 def test_the_overhead_of_a_request_can_be_measured(fashion: Service):
     ran = bench("overhead", "--url", fashion.url, "--rounds", "2", "--requests", "20")
     assert re.search(r"a request adds \d+\.\d+ ms at the median", ran.stdout), ran.stderr
 
 
-def test_a_service_that_is_not_there_is_named():
-    root = data_root("fashion-mnist")
-    ran = bench("accuracy", "fashion-mnist", "--data", str(root), "--url", "http://127.0.0.1:9")
+def test_a_service_that_is_not_there_is_named(real_root: Path):
+    ran = bench("accuracy", "fashion-mnist", "--data", str(real_root), "--url", "http://127.0.0.1:9")
     assert ran.returncode == 1
     assert "http://127.0.0.1:9 did not answer as it should" in ran.stderr
     assert "Traceback" not in ran.stderr

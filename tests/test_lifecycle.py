@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import httpx
+import onnxruntime
 import pytest
 
 from service.settings import Settings
@@ -166,7 +167,6 @@ def test_a_wrong_setting_is_refused_by_name(arguments: list[str], environment: d
 
 
 def test_cuda_is_refused_where_there_is_none_and_auto_falls_back_to_the_cpu(models: Path):
-    onnxruntime = pytest.importorskip("onnxruntime")
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime has CUDA")
     with Service(models, "--device", "cuda") as running:

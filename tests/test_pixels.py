@@ -140,12 +140,11 @@ def test_crop_cuts_evenly_and_pad_shows_all_on_white():
     assert (padded[20:] == 255).all()
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 2), (1, 10_000), (10_000, 1), (2, 5000), (65_535, 1), (1, 65_535)])
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (1, 10_000), (10_000, 1), (2, 5000), (-1, 1), (1, -1)])
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
-def test_no_shape_is_too_odd(size, fit, kind):
-    if kind == "JPEG" and max(size) > 65_500:
-        pytest.skip("libjpeg writes at most 65,500 pixels a side")
+@pytest.mark.parametrize(("kind", "longest"), [("PNG", 65_535), ("JPEG", 65_500), ("BMP", 65_535)])
+def test_no_shape_is_too_odd(size, fit, kind, longest):
+    size = tuple(longest if side == -1 else side for side in size)  # libjpeg writes a little less than it could read
     pixels = decode(saved(Image.new("RGB", size, (9, 9, 9)), kind), spec(33, 17, fit=fit))
     assert pixels.shape == (33, 17, 3)
     assert (pixels == 9).any()
