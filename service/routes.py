@@ -4,8 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from service.hosting import HostedModel, Hosting
+from service.hosting import Hosting
 from service.intake import FIELD, IMAGE_TYPES, MULTIPART, Caller, Limits
+from service.model import HostedModel
 from service.problems import PHRASES, PROBLEM_JSON
 from service.schemas import Classification, ModelDetail, ModelList, ModelSummary, Prediction, Problem
 
