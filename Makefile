@@ -47,6 +47,7 @@ clean:  ## remove the environment and all caches
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt .venv/serve.stamp
+	@$(BIN)/python -c 'import sys; sys.exit("TensorFlow has no release for this Python yet; training and testing need 3.11 to 3.13: make clean, then make PYTHON=python3.13" if sys.version_info >= (3, 14) else 0)'
 	@echo "installing what training and testing need into .venv (once)"
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
 	@touch $@
