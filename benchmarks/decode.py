@@ -1,16 +1,13 @@
 """How fast, how faithful and how heavy the decode is beside its alternatives.
 
-    python -m benchmarks.decode [--images '../shared/data/clothing-small/test/*/*.jpg'] [--sizes 28 160 224]
-
 Times are CPU time of one thread, in rounds that take every way in turn, so that other work on the machine falls on all
 alike; read the ratios. Faithfulness is the mean absolute difference, in levels of 255, from a decode at full scale and
 an exact area mean. OpenCV takes part where it is installed: Hangtag itself does not need it.
 """
 
-import argparse
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from glob import glob
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,8 +21,10 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
+from pydantic import Field
 
 from artifact.card import InputSpec, Resize
+from artifact.command import Options
 from artifact.pixels import decode
 
 Pixels = NDArray[np.uint8]
@@ -45,14 +44,21 @@ print(time.process_time() - start, int(open("/proc/self/statm").read().split()[1
 """
 
 
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", default=IMAGES, metavar="GLOB")
-    parser.add_argument("--count", type=int, default=60, help="photos, evenly drawn from those that match")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[28, 160, 224])
-    parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
+class DecodeOptions(Options):
+    """Decode photos in our way and in others, in turn; print time, faithfulness and what the libraries weigh.
+
+    Example: hangtag bench decode --images 'data/shop/*/*.jpg' --sizes 160,224
+    """
+
+    images: str = Field(IMAGES, description="a glob of photos; where none matches, photos are drawn")
+    count: int = Field(60, ge=1, description="photos, evenly drawn from those that match")
+    sizes: list[int] = Field([28, 160, 224], description="sides of the model's input, pixels")
+    rounds: int = Field(9, ge=1, description="how often all ways take turns")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the figures; returns 0."""
+    options = DecodeOptions.parse("bench decode", arguments)
     photos = read_photos(options.images, options.count)
     for size in options.sizes:
         print(f"\n{len(photos)} photos to {size} x {size}\n")
@@ -64,6 +70,7 @@ def main() -> None:
         if "cv2" not in load or find_spec("cv2"):
             seconds, memory = cost_of(load)
             print(f"{name:34}{seconds * 1e3:8.0f} ms{memory / 2**20:8.0f} MiB resident")
+    return 0
 
 
 def read_photos(pattern: str, count: int) -> list[bytes]:
@@ -202,7 +209,3 @@ def cost_of(load: str) -> tuple[float, float]:
     ]
     seconds, memory = zip(*(map(float, run.stdout.split()) for run in runs), strict=True)
     return median(seconds), median(memory)
-
-
-if __name__ == "__main__":
-    main()

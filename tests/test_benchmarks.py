@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.command import BENCHMARKS
 from support import HANGTAG, ROOT, Service
 
 
@@ -40,6 +41,21 @@ def test_a_service_that_is_not_there_is_named(real_root: Path):
     assert ran.returncode == 1
     assert "http://127.0.0.1:9 did not answer as it should" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_decoding_can_be_measured_beside_its_alternatives():
+    ran = bench("decode", "--images", "none of these", "--count", "2", "--sizes", "28,32", "--rounds", "1")
+    assert ran.returncode == 0, ran.stderr
+    assert "2 photos to 28 x 28" in ran.stdout
+    assert "2 photos to 32 x 32" in ran.stdout
+    assert ran.stdout.count(" 1.00 x") >= 3
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_every_benchmark_shows_an_example(benchmark: str):
+    shown = bench(benchmark, "--help")
+    assert shown.returncode == 0, shown.stderr
+    assert f"Example: hangtag bench {benchmark}" in shown.stdout
 
 
 def test_bench_alone_lists_its_benchmarks():
