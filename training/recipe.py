@@ -30,6 +30,7 @@ class DataSection(Strict):
 class NetworkSection(Strict):
     """A residual network: a stem, then one stage per width; every stage after the first halves height and width."""
 
+    kind: Literal["residual"] = "residual"
     stem: int = Field(ge=1, description="channels after the first convolution")
     stem_stride: Literal[1, 2] = 1
     widths: tuple[int, ...] = Field(min_length=1, description="channels of each stage")
