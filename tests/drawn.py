@@ -22,6 +22,7 @@ channels = 3
 resize.fit = "pad"
 
 [network]
+kind = "residual"
 stem = 4
 widths = [4, 8]
 blocks = [1, 1]

@@ -25,12 +25,22 @@ def test_an_unknown_recipe_is_answered_with_those_that_there_are():
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("epochs = 3", "epoch = 3", r"schedule.epoch is not a key that recipes know; valid here are epochs, batch, "),
-        ('name = "drawn"', 'name = "drawn"\nlr = 1', r"lr is not a key .* valid here are name, description, seed"),
+        (
+            "epochs = 3",
+            "epoch = 3",
+            r"schedule.epoch is not a key that recipes know; valid here are optimizer, decay, ",
+        ),
+        ('name = "drawn"', 'name = "drawn"\nlr = 1', r"lr is not a key .* valid here are input, network, augmentation"),
         ("batch = 8", "batch = 0", r"schedule.batch: Input should be greater than or equal to 1"),
         ("blocks = [1, 1]", "blocks = [1]", r"network: `widths` and `blocks` must have one number"),
+        ("blocks = [1, 1]", "block = 1", r"network.block is not a key .* valid here are kind, stem, stem_stride"),
+        (
+            'kind = "residual"',
+            'kind = "plane"',
+            r"network: Input tag 'plane' .* does not match any of .*'residual', 'plain'",
+        ),
         ("epochs = 3", "epochs = 1", r"`warmup_epochs` must be fewer than `epochs`"),
-        ('folder = "drawn"', "", r"`folder` belongs to the source `folders`, which needs it"),
+        ('folder = "drawn"', "", r"`folder` belongs to the sources `folders` and `manifest`"),
         ("height = 12", "height = 0", r"input.height: Input should be greater than or equal to 1"),
         ("resize.fit", "resize.fits", r"input.resize.fits is not a key .* valid here are fit, filter"),
         ('name = "drawn"', "name = drawn", r"is not valid TOML: .*line 2"),

@@ -8,10 +8,10 @@ import keras
 from keras import layers
 
 from artifact.card import InputSpec
-from training.recipe import NetworkSection
+from training.recipe import ResidualNetwork
 
 
-def residual_network(section: NetworkSection, spec: InputSpec, labels: int) -> Any:
+def residual_network(section: ResidualNetwork, spec: InputSpec, labels: int) -> Any:
     """A residual network (He et al., 2015): pixels float32 [N, H, W, C] of 0..255 to logits float32 [N, labels]."""
     pixels = keras.Input(spec.shape, name="image")
     convolve = partial(_convolve, momentum=section.norm_momentum)
