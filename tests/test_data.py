@@ -7,8 +7,9 @@ import pytest
 from artifact.card import InputSpec, Resize
 from artifact.errors import DataError
 from artifact.pixels import decode
+from artifact.samples import Samples
 from drawn import draw_dataset
-from training.data import Samples, digest_samples, first_of_each_label, hold_out, load_samples
+from training.data import digest_samples, first_of_each_label, hold_out, load_samples
 from training.fashion_mnist import FashionMnist, read_idx
 from training.folders import SPLITS, Folders
 

@@ -15,12 +15,12 @@ from artifact.digest import digest_bytes
 from artifact.errors import RecipeError
 from artifact.golden import GoldenSamples
 from artifact.pixels import decode
+from artifact.samples import Samples
 from drawn import write_recipe
 from support import HANGTAG
 from training.augmentation import augmented, reseed
 from training.batches import Batches
 from training.checkpoint import Checkpoints, Progress
-from training.data import Samples
 from training.recipe import AugmentationSection, read_recipe
 from training.run_folder import RunFolder
 

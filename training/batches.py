@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data import Samples
+from artifact.samples import Samples
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # keras ships no types

@@ -1,11 +1,11 @@
-"""Making scores mean what they say: the temperature, and the threshold over which an answer can be trusted."""
+"""Making scores mean what they say: the temperature that logits are divided by."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.figures import Labels, Scores, log_loss, wilson_interval
+from artifact.figures import Labels, Scores, log_loss
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _SMALLEST, _LARGEST = math.log(0.05), math.log(20.0)
@@ -32,25 +32,6 @@ def fit_temperature(logits: Scores, labels: Labels) -> float:
         else:
             low = left
     return math.exp((low + high) / 2)
-
-
-def fit_threshold(scores: Scores, labels: Labels, precision: float) -> float:
-    """The lowest top score such that of the answers at or over it at least the share `precision` is right.
-
-    That is demanded of the share's lower 95 % Wilson bound, unless there are so few samples that not even faultless
-    answers would pass; then of the share itself. Where no score is high enough, 1.0.
-    """
-    order = np.argsort(-scores.max(axis=1), kind="stable")
-    top = scores.max(axis=1)[order]
-    right = np.cumsum((scores.argmax(axis=1) == labels)[order])
-    is_large = wilson_interval(len(top), len(top))[0] >= precision
-    for last in range(len(top) - 1, -1, -1):
-        if last + 1 < len(top) and top[last + 1] == top[last]:
-            continue  # equal scores are accepted together
-        count, correct = last + 1, int(right[last])
-        if (wilson_interval(correct, count)[0] if is_large else correct / count) >= precision:
-            return float(top[last])
-    return 1.0
 
 
 def _loss(logits: Scores, labels: Labels, log_temperature: float) -> float:

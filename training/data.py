@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from artifact.card import InputSpec, Split
 from artifact.errors import DataError, ImageError
 from artifact.pixels import decode
+from artifact.samples import Samples
 
 _NAMED_AT_MOST = 10
 
@@ -41,14 +42,6 @@ class Dataset(Protocol):
 
     def photos(self, split: Split) -> Iterator[Photo]:
         """The photos of one split, in order; raises DataError where they are missing."""
-
-
-@dataclass(frozen=True)
-class Samples:
-    """A split as the model sees it: pixels uint8 [N, H, W, C] and labels int64 [N], all in memory."""
-
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int64]
 
 
 def load_samples(dataset: Dataset, split: Split, spec: InputSpec) -> Samples:

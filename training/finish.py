@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from artifact.card import RunCard, Split, SplitFigures, TrainingData, Weights
 from artifact.digest import digest_files
+from artifact.figures import calibration_error, confusion_matrix, fit_threshold, label_figures, split_figures
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
+from artifact.samples import Samples
 from training import report
-from training.calibration import fit_temperature, fit_threshold, softmax
+from training.calibration import fit_temperature, softmax
 from training.checkpoint import Checkpoints
-from training.data import Dataset, Samples, digest_samples, first_of_each_label
-from training.figures import calibration_error, confusion_matrix, label_figures, split_figures
+from training.data import Dataset, digest_samples, first_of_each_label
 from training.networks import calibrated
 from training.recipe import Recipe
 from training.run_folder import DIGESTED_FILES, MODEL_FILE, RunFolder, write_whole

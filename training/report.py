@@ -11,9 +11,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from artifact.figures import Labels, Scores
 from artifact.session import available_cpus
 from training.checkpoint import Progress
-from training.figures import Labels, Scores
 from training.run_folder import RunFolder, write_whole
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import keras
 
+from artifact.samples import Samples
 from training.augmentation import augmented
 from training.batches import Batches
 from training.callbacks import Keeper, Reporter
 from training.checkpoint import Checkpoints, Progress
-from training.data import Samples
 from training.networks import residual_network
 from training.recipe import Recipe, ScheduleSection
 from training.run_folder import RunFolder

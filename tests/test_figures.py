@@ -3,15 +3,16 @@ import math
 import numpy as np
 import pytest
 
-from training.calibration import fit_temperature, fit_threshold, softmax
-from training.figures import (
+from artifact.figures import (
     calibration_error,
     confusion_matrix,
+    fit_threshold,
     label_figures,
     log_loss,
     split_figures,
     wilson_interval,
 )
+from training.calibration import fit_temperature, softmax
 
 
 def two(*top: float) -> np.ndarray:

@@ -50,6 +50,25 @@ def split_figures(scores: Scores, labels: Labels, threshold: float) -> SplitFigu
     )
 
 
+def fit_threshold(scores: Scores, labels: Labels, precision: float) -> float:
+    """The lowest top score such that of the answers at or over it at least the share `precision` is right.
+
+    That is demanded of the share's lower 95 % Wilson bound, unless there are so few samples that not even faultless
+    answers would pass; then of the share itself. Where no score is high enough, 1.0.
+    """
+    order = np.argsort(-scores.max(axis=1), kind="stable")
+    top = scores.max(axis=1)[order]
+    right = np.cumsum((scores.argmax(axis=1) == labels)[order])
+    is_large = wilson_interval(len(top), len(top))[0] >= precision
+    for last in range(len(top) - 1, -1, -1):
+        if last + 1 < len(top) and top[last + 1] == top[last]:
+            continue  # equal scores are accepted together
+        count, correct = last + 1, int(right[last])
+        if (wilson_interval(correct, count)[0] if is_large else correct / count) >= precision:
+            return float(top[last])
+    return 1.0
+
+
 def confusion_matrix(scores: Scores, labels: Labels) -> NDArray[np.int64]:
     """How often each label (row) was answered as each label (column): int64 [K, K]."""
     counts = np.zeros((scores.shape[1], scores.shape[1]), np.int64)
