@@ -9,6 +9,7 @@ RECIPE = """
 name = "drawn"
 description = "Tells squares by their colour."
 seed = 3
+seeds = 2
 
 [data]
 source = "folders"
@@ -38,6 +39,52 @@ epochs = 3
 batch = 8
 peak_rate = 0.02
 patience = 3
+
+[baseline]
+description = "a first notebook's network"
+input = { height = 8, width = 8, channels = 3, resize = { fit = "pad" } }
+network = { kind = "plain", convolutions = [4], dense = [8], dropout = 0.1, l2 = 0.001 }
+schedule = { optimizer = "adam", decay = "constant", epochs = 1, batch = 8, peak_rate = 0.01, patience = 1 }
+"""
+TRANSFER = """
+name = "drawn"
+description = "Tells squares by their colour."
+seed = 3
+
+[data]
+source = "folders"
+folder = "drawn"
+
+[input]
+height = 32
+width = 32
+channels = 3
+resize.fit = "pad"
+
+[network]
+kind = "transfer"
+backbone = "MobileNetV2"
+alpha = 0.35
+weights = "random"
+dense = [8]
+dropout = 0.1
+
+[augmentation]
+flip = true
+zoom = 0.1
+mixup = 0.2
+
+[schedule]
+optimizer = "adam"
+decay = "plateau"
+head = { epochs = 2, rate = 0.01 }
+epochs = 4
+batch = 8
+peak_rate = 0.001
+plateau_patience = 1
+average = 0.5
+class_weights = true
+patience = 9
 """
 COLOURS = {"blue": (40, 60, 220), "green": (60, 200, 40), "red": (220, 50, 40)}
 
@@ -56,8 +103,17 @@ def draw_dataset(root: Path, count: int = 40) -> Path:
 
 def write_recipe(folder: Path, **changes: str) -> Path:
     """The recipe as a file; each change replaces the value of a key, such as epochs="1"."""
+    return _write(folder, RECIPE, changes)
+
+
+def write_transfer(folder: Path, **changes: str) -> Path:
+    """A recipe that transfers from a backbone with random weights, changed in the same way."""
+    return _write(folder, TRANSFER, changes)
+
+
+def _write(folder: Path, recipe: str, changes: dict[str, str]) -> Path:
     lines = [
-        f"{key} = {changes[key]}" if (key := line.split(" = ")[0]) in changes else line for line in RECIPE.splitlines()
+        f"{key} = {changes[key]}" if (key := line.split(" = ")[0]) in changes else line for line in recipe.splitlines()
     ]
     path = folder / "drawn.toml"
     path.write_text("\n".join(lines))

@@ -102,7 +102,7 @@ def test_hidden_files_are_no_photos(tmp_path: Path):
     root = draw_dataset(tmp_path, count=4) / "drawn"
     (root / "blue" / ".DS_Store").write_bytes(b"x")
     (root / ".git").mkdir()
-    assert len(load_samples(Folders(root), "train", SMALL).labels) == 6
+    assert len(load_samples(Folders(root), "train", SMALL).names) == 6
 
 
 def test_photos_that_cannot_be_read_are_named_all_at_once(tmp_path: Path):

@@ -16,13 +16,18 @@ from artifact.errors import RecipeError
 from artifact.golden import GoldenSamples
 from artifact.pixels import decode
 from artifact.samples import Samples
-from drawn import write_recipe
+from drawn import write_recipe, write_transfer
 from support import HANGTAG
 from training.augmentation import augmented, reseed
 from training.batches import Batches
 from training.checkpoint import Checkpoints, Progress
-from training.recipe import AugmentationSection, read_recipe
+from training.recipe import AugmentationSection, HeadSection, ScheduleSection, read_recipe
 from training.run_folder import RunFolder
+
+
+def schedule(epochs: int, patience: int = 9, head: int = 0, batch: int = 1) -> ScheduleSection:
+    alone = HeadSection(epochs=head, rate=0.1) if head else None
+    return ScheduleSection(epochs=epochs, batch=batch, peak_rate=0.1, patience=patience, head=alone)
 
 
 def history(run: Path) -> list[dict[str, float]]:
@@ -75,22 +80,45 @@ def test_the_report_agrees_with_the_card(drawn_run: Path):
         assert right.mean() == card.figures["test"].accuracy
     for picture in ("curves.png", "confusion.png"):
         assert (drawn_run / "report" / picture).read_bytes().startswith(b"\x89PNG")
-    assert list((drawn_run / "tensorboard").rglob("events.*"))
+    assert list((drawn_run / "trials" / "seed-3" / "tensorboard").rglob("events.*"))
+
+
+def test_every_seed_and_the_baseline_are_trained_and_measured(drawn_run: Path):
+    metrics = json.loads((drawn_run / "report" / "metrics.json").read_bytes())
+    assert sorted(folder.name for folder in (drawn_run / "trials").iterdir()) == ["baseline", "seed-3", "seed-4"]
+    assert [trial["seed"] for trial in metrics["seeds"]] == [3, 4]
+    assert metrics["seeds"][0]["test"] == RunCard.read(drawn_run).figures["test"].model_dump(mode="json")
+    assert metrics["baseline"]["test"]["count"] == 12
+
+
+def kill_and_resume(recipe: Path, root: Path, runs: Path, line: str) -> Path:
+    """Kill a training once it has printed this line, and resume it to its end; gives the run."""
+    train = [*HANGTAG, "train", str(recipe), "--data", str(root), "--runs", str(runs)]
+    with subprocess.Popen(train, stdout=subprocess.PIPE, text=True) as process:
+        next(said for said in process.stdout if said.startswith(line))
+        process.send_signal(signal.SIGKILL)
+    [run] = runs.iterdir()
+    assert not (run / "card.json").exists()
+    assert hangtag.main([*train[2:], "--resume", str(run)]) == 0
+    return run
 
 
 def test_a_killed_run_goes_on_to_the_same_end(drawn_run: Path, drawn_root: Path, tmp_path: Path):
-    recipe = drawn_run / "recipe.toml"
-    train = [*HANGTAG, "train", str(recipe), "--data", str(drawn_root), "--runs", str(tmp_path)]
-    with subprocess.Popen(train, stdout=subprocess.PIPE, text=True) as process:
-        next(line for line in process.stdout if line.startswith("epoch   1/3"))
-        next(line for line in process.stdout if line.startswith("epoch   2/3"))  # so the first is safe by now
-        process.send_signal(signal.SIGKILL)
-    [run] = tmp_path.iterdir()
-    assert not (run / "card.json").exists()
-    assert hangtag.main([*train[2:], "--resume", str(run)]) == 0
+    run = kill_and_resume(drawn_run / "recipe.toml", drawn_root, tmp_path, "seed-3  epoch   2/3")
     assert [row["epoch"] for row in history(run)] == [1, 2, 3]
     for resumed, whole in zip(history(run), history(drawn_run), strict=True):
         assert resumed == pytest.approx(whole, rel=1e-3)
+
+
+@pytest.mark.parametrize("line", ["seed-3  epoch   2/6", "seed-3  epoch   4/6"], ids=["head", "fine-tuning"])
+def test_a_killed_transfer_goes_on_to_the_same_end(drawn_root: Path, tmp_path: Path, line: str):
+    recipe = write_transfer(tmp_path)
+    arguments = ["train", str(recipe), "--data", str(drawn_root), "--runs", str(tmp_path / "whole")]
+    assert hangtag.main(arguments) == 0
+    [whole] = (tmp_path / "whole").iterdir()
+    resumed = kill_and_resume(recipe, drawn_root, tmp_path / "resumed", line)
+    for after, without in zip(history(resumed), history(whole), strict=True):
+        assert after == pytest.approx(without, rel=2e-2, abs=1e-4)
 
 
 def test_a_checkpoint_that_was_cut_off_counts_for_nothing(tmp_path: Path):
@@ -121,7 +149,7 @@ def test_interrupting_says_how_to_go_on(drawn_root: Path, tmp_path: Path):
     recipe = write_recipe(tmp_path, epochs="500")
     train = [*HANGTAG, "train", str(recipe), "--data", str(drawn_root), "--runs", str(tmp_path / "runs")]
     with subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        next(line for line in process.stdout if line.startswith("epoch   1/500"))
+        next(line for line in process.stdout if line.startswith("seed-3  epoch   1/500"))
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     [run] = (tmp_path / "runs").iterdir()
@@ -156,13 +184,14 @@ def test_help_shows_an_example(capsys: pytest.CaptureFixture[str]):
     assert "hangtag train fashion-mnist" in capsys.readouterr().out
 
 
-def test_an_epochs_order_depends_on_the_seed_and_the_epoch_only():
+def test_an_epochs_order_depends_on_the_seed_and_the_epoch_only(tmp_path: Path):
     samples = Samples(np.arange(20, dtype=np.uint8).reshape(20, 1, 1, 1), np.arange(20) % 2)
 
     def order(batches: Batches) -> list[float]:
         return np.concatenate([batches[index][0].ravel() for index in range(len(batches))]).tolist()
 
-    begun, resumed = Batches(samples, 2, 6, 1, 0), Batches(samples, 2, 6, 1, 1)
+    plan = read_recipe(write_recipe(tmp_path, batch="6"))
+    begun, resumed = Batches(samples, 2, plan, 1, 0), Batches(samples, 2, plan, 1, 1)
     first = order(begun)
     begun.on_epoch_end()
     assert len(first) == len(set(first)) == 18
@@ -191,7 +220,8 @@ def test_patience_counts_from_the_best_epoch_and_loss_breaks_ties():
 
     tied = progress((0.5, 1.0), (0.7, 0.9), (0.7, 0.8), (0.6, 0.1))
     assert tied.best == 2
-    assert not tied.is_over(epochs=10, patience=2)
-    assert tied.is_over(epochs=10, patience=1)
-    assert tied.is_over(epochs=4, patience=9)
-    assert not Progress().is_over(epochs=1, patience=1)
+    assert not tied.is_over(schedule(epochs=10, patience=2))
+    assert tied.is_over(schedule(epochs=10, patience=1))
+    assert tied.is_over(schedule(epochs=4, patience=9))
+    assert not tied.is_over(schedule(epochs=10, patience=1, head=3))
+    assert not Progress().is_over(schedule(epochs=2, patience=1))

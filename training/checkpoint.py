@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from training.recipe import ScheduleSection
+
 _WEIGHTS, _STATE, _PARTIAL = "training.weights.h5", "state.json", ".partial"
 
 Epoch = dict[str, float]
@@ -23,10 +25,13 @@ class Progress:
         figures = [(epoch["val_accuracy"], -epoch["val_loss"]) for epoch in self.epochs]
         return figures.index(max(figures))
 
-    def is_over(self, epochs: int, patience: int) -> bool:
-        """Whether all epochs are done, or the last `patience` of them brought nothing better."""
+    def is_over(self, schedule: ScheduleSection) -> bool:
+        """Whether all epochs are done, or the last `patience` of them brought nothing better; a head's do not count."""
         done = len(self.epochs)
-        return done >= epochs or (done > 0 and done - 1 - self.best >= patience)
+        if done <= schedule.head_epochs:
+            return False
+        since = done - 1 - max(self.best, schedule.head_epochs)
+        return done >= schedule.total_epochs or since >= schedule.patience
 
 
 class Checkpoints:

@@ -1,10 +1,10 @@
 """`hangtag train`: photos and a recipe in, a run folder out."""
 
 import importlib
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
 
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
@@ -12,7 +12,7 @@ from pydantic_settings import CliPositionalArg
 from artifact.card import RunCard, Split
 from artifact.command import Options
 from artifact.quiet import quiet_stderr
-from training.data import load_samples
+from training.data import Loaded, Photos
 from training.recipe import find_recipe, read_recipe
 from training.run_folder import RunFolder
 from training.sources import open_dataset
@@ -36,21 +36,31 @@ def run(arguments: Sequence[str]) -> int:
     recipe_file = find_recipe(options.recipe)
     recipe = read_recipe(recipe_file)
     dataset = open_dataset(recipe, options.data)
-    splits = {split: load_samples(dataset, split, recipe.input) for split in get_args(Split)}
+    photos = Photos(dataset)
+    splits = photos.splits(recipe.input)
     folder = RunFolder.reopen(options.resume, recipe) if options.resume else RunFolder.create(options.runs, recipe_file)
-    print(f"{', '.join(f'{len(s.labels):,} {name}' for name, s in splits.items())} photos -> {folder.path}", flush=True)
+    _tell_photos(splits, folder)
 
     load_keras()
     from training.finish import finish  # noqa: PLC0415 - imports keras, which load_keras has to start
-    from training.trainer import train  # noqa: PLC0415 - the same
+    from training.trials import Trials  # noqa: PLC0415 - the same
 
+    trials = Trials(folder, recipe, photos, dataset.labels, options.data)
     try:
-        train(folder, recipe, splits["train"], splits["validation"], len(dataset.labels))
+        trials.train()
     except KeyboardInterrupt:
         print(f"\nStopped; go on with: hangtag train {options.recipe} --resume {folder.path}", flush=True)
         raise
-    _tell(finish(folder, recipe, dataset, splits), folder)
+    _tell(finish(folder, trials.findings(), trials.network(), dataset, splits, options.data), folder)
     return 0
+
+
+def _tell_photos(splits: Mapping[Split, Loaded], folder: RunFolder) -> None:
+    for loaded in splits.values():
+        for name in loaded.skipped:
+            print(f"skipped: {name}")
+    counts = ", ".join(f"{len(loaded.names):,} {split}" for split, loaded in splits.items())
+    print(f"{counts} photos -> {folder.path}", flush=True)
 
 
 def load_keras() -> None:
@@ -59,6 +69,7 @@ def load_keras() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with quiet_stderr():
         importlib.import_module("keras")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # a run has several networks; it warns of each
 
 
 def _tell(card: RunCard, folder: RunFolder) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,6 @@ from artifact.card import InputSpec, Split
 from artifact.errors import DataError, ImageError
 from artifact.pixels import decode
 from artifact.samples import Samples
-
-_NAMED_AT_MOST = 10
 
 
 @dataclass(frozen=True)
@@ -44,20 +42,43 @@ class Dataset(Protocol):
         """The photos of one split, in order; raises DataError where they are missing."""
 
 
-def load_samples(dataset: Dataset, split: Split, spec: InputSpec) -> Samples:
-    """Decode a whole split; raises DataError that names the photos which cannot be decoded, or says there are none."""
-    pixels, labels, unreadable = [], [], []
+@dataclass(frozen=True)
+class Loaded:
+    """A split as far as it could be read: its samples, the name of each, and the photos that could not be decoded."""
+
+    samples: Samples
+    names: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def load_samples(dataset: Dataset, split: Split, spec: InputSpec) -> Loaded:
+    """Decode a whole split; raises DataError where nothing is left of it."""
+    pixels, labels, names, skipped = [], [], [], []
     for photo in dataset.photos(split):
         try:
             pixels.append(decode(photo.data, spec))
-            labels.append(photo.label)
         except ImageError as error:
-            unreadable.append(f"{photo.name} ({error.code})")
-    if unreadable:
-        raise DataError(_name_unreadable(unreadable))
+            skipped.append(f"{photo.name} ({error.code})")
+            continue
+        labels.append(photo.label)
+        names.append(photo.name)
     if not pixels:
-        raise DataError(f"The {split} split of {dataset.source} has no photos; each split needs some.")
-    return Samples(np.stack(pixels), np.array(labels, np.int64))
+        raise DataError(f"The {split} split of {dataset.source} has no photos that can be read; each split needs some.")
+    return Loaded(Samples(np.stack(pixels), np.array(labels, np.int64)), tuple(names), tuple(skipped))
+
+
+class Photos:
+    """The photos of a dataset, decoded once for each input that a network of the run has."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._decoded: dict[InputSpec, dict[Split, Loaded]] = {}
+
+    def splits(self, spec: InputSpec) -> dict[Split, Loaded]:
+        """All splits as a network with this input sees them."""
+        if spec not in self._decoded:
+            self._decoded[spec] = {split: load_samples(self._dataset, split, spec) for split in get_args(Split)}
+        return self._decoded[spec]
 
 
 def digest_samples(splits: Iterable[Samples]) -> str:
@@ -88,8 +109,3 @@ def hold_out(labels: NDArray[np.int64], share: float, seed: int) -> NDArray[np.b
         count = max(1, round(share * len(members)))
         held[np.random.default_rng([seed, int(label)]).permutation(members)[:count]] = True
     return held
-
-
-def _name_unreadable(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
-    return f"{len(names)} photos cannot be read: {', '.join(names[:_NAMED_AT_MOST])}{more}; replace or remove them."

@@ -131,10 +131,20 @@ class ScheduleSection(Strict):
     weight_decay: float = Field(default=0.0, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     average: float = Field(
-        default=0.0, ge=0, lt=1, description="momentum of the weights' moving average; what is validated and kept"
+        default=0.0, ge=0, lt=1, description="momentum of the weights' moving average, which is validated and kept"
     )
     class_weights: bool = Field(default=False, description="let each label weigh the same, however many photos it has")
     patience: int = Field(ge=1, description="epochs without a better validation accuracy, after which training stops")
+
+    @property
+    def head_epochs(self) -> int:
+        """How many epochs the head is trained alone."""
+        return self.head.epochs if self.head else 0
+
+    @property
+    def total_epochs(self) -> int:
+        """How many epochs there are in all."""
+        return self.head_epochs + self.epochs
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
@@ -156,6 +166,12 @@ class Plan(Strict):
     network: Network
     augmentation: AugmentationSection = AugmentationSection()
     schedule: ScheduleSection
+
+    @model_validator(mode="after")
+    def _colours_need_channels(self) -> Self:
+        if self.input.channels == 1 and (self.augmentation.saturation or self.augmentation.hue):
+            raise ValueError("grey photos have no `saturation` or `hue` to vary")
+        return self
 
     @model_validator(mode="after")
     def _heads_are_transfers(self) -> Self:

@@ -5,47 +5,64 @@ import io
 import json
 import platform
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from artifact.figures import Labels, Scores
+from artifact.figures import confusion_matrix, label_figures
 from artifact.session import available_cpus
 from training.checkpoint import Progress
-from training.run_folder import RunFolder, write_whole
+from training.findings import Findings
+from training.run_folder import write_whole
 
 
-def write_metrics(run: RunFolder, measured: dict[str, Any], progress: Progress) -> None:
-    """Write metrics.json: what was measured, what training took, and on what."""
-    metrics = measured | {
+def write_report(folder: Path, findings: Findings) -> None:
+    """Write all files of the report."""
+    ours = findings.published
+    test = ours.answers["test"]
+    confusion = confusion_matrix(test.scores, test.labels)
+    _write_metrics(folder, findings, confusion)
+    write_history(folder, ours.progress)
+    np.savez_compressed(folder / "predictions.npz", scores=test.scores, labels=test.labels, names=np.array(test.names))
+    draw_curves(folder, ours.progress)
+    draw_confusion(folder, confusion, findings.labels)
+
+
+def _write_metrics(folder: Path, findings: Findings, confusion: NDArray[np.int64]) -> None:
+    ours = findings.published
+    metrics = {
+        "figures": {split: figures.model_dump() for split, figures in ours.figures.items()},
+        "calibration": {"temperature": ours.temperature},
+        "seeds": [
+            {"seed": trial.seed} | {split: figures.model_dump() for split, figures in trial.figures.items()}
+            for trial in findings.trials
+        ],
+        "baseline": findings.baseline
+        and {split: figures.model_dump() for split, figures in findings.baseline.figures.items()},
+        "test": {"labels": label_figures(confusion, findings.labels), "confusion": confusion.tolist()},
         "training": {
-            "epochs": len(progress.epochs),
-            "best_epoch": progress.best + 1,
-            "seconds": round(sum(epoch["seconds"] for epoch in progress.epochs), 1),
+            "epochs": len(ours.progress.epochs),
+            "best_epoch": ours.progress.best + 1,
+            "seconds": round(sum(epoch["seconds"] for epoch in ours.progress.epochs), 1),
         },
         "hardware": {"machine": platform.machine(), "cpus": available_cpus(), "system": platform.system()},
         "tools": {"python": platform.python_version(), "keras": version("keras"), "numpy": version("numpy")},
     }
-    write_whole(run.report / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    write_whole(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
 
 
-def write_history(run: RunFolder, progress: Progress) -> None:
+def write_history(folder: Path, progress: Progress) -> None:
     """Write history.csv: a line for each finished epoch."""
     text = io.StringIO()
     writer = csv.DictWriter(text, ["epoch", *progress.epochs[0]], lineterminator="\n")
     writer.writeheader()
     writer.writerows({"epoch": number} | epoch for number, epoch in enumerate(progress.epochs, 1))
-    write_whole(run.report / "history.csv", text.getvalue())
+    write_whole(folder / "history.csv", text.getvalue())
 
 
-def write_predictions(run: RunFolder, scores: Scores, labels: Labels) -> None:
-    """Write predictions.npz: `scores` float32 [N, K] and `labels` int64 [N] of the test split, in its order."""
-    np.savez_compressed(run.report / "predictions.npz", scores=scores.astype(np.float32), labels=labels)
-
-
-def draw_curves(run: RunFolder, progress: Progress) -> None:
+def draw_curves(folder: Path, progress: Progress) -> None:
     """Draw curves.png: loss and accuracy over the epochs, with the best epoch marked."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     numbers = range(1, len(progress.epochs) + 1)
@@ -56,10 +73,10 @@ def draw_curves(run: RunFolder, progress: Progress) -> None:
         axes.set(xlabel="epoch", ylabel=name)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(run.report / "curves.png", dpi=100)
+    figure.savefig(folder / "curves.png", dpi=100)
 
 
-def draw_confusion(run: RunFolder, confusion: NDArray[np.int64], names: tuple[str, ...]) -> None:
+def draw_confusion(folder: Path, confusion: NDArray[np.int64], names: tuple[str, ...]) -> None:
     """Draw confusion.png: what share of each label's photos (row) was answered how (column), with the counts."""
     side = 3 + 0.6 * len(names)
     figure = Figure(figsize=(side, side), layout="constrained")
@@ -73,4 +90,4 @@ def draw_confusion(run: RunFolder, confusion: NDArray[np.int64], names: tuple[st
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="answer", ylabel="label")
-    figure.savefig(run.report / "confusion.png", dpi=100)
+    figure.savefig(folder / "confusion.png", dpi=100)

@@ -9,14 +9,38 @@ from pathlib import Path
 from artifact.card import CARD_FILE
 from artifact.errors import RecipeError
 from artifact.golden import GOLDEN_FILE
+from artifact.samples import SAMPLES_FILE
 from training.recipe import Recipe, read_recipe
 from training.revision import code_revision
 
 RECIPE_FILE = "recipe.toml"
 REVISION_FILE = "revision.txt"
 MODEL_FILE = "model.keras"
+SCORES_FILE = "scores.npz"
 REPORT_FILES = ("metrics.json", "history.csv", "curves.png", "confusion.png", "predictions.npz")
-DIGESTED_FILES = (MODEL_FILE, GOLDEN_FILE, *(f"report/{name}" for name in REPORT_FILES))
+DIGESTED_FILES = (MODEL_FILE, GOLDEN_FILE, SAMPLES_FILE, *(f"report/{name}" for name in REPORT_FILES))
+
+
+@dataclass(frozen=True)
+class TrialFolder:
+    """`<run>/trials/<title>/`: the checkpoints, logs and history of one network that the run trains."""
+
+    path: Path
+
+    @property
+    def title(self) -> str:
+        """What the trial is called."""
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder for each epoch that is kept."""
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The logs for TensorBoard."""
+        return self.path / "tensorboard"
 
 
 @dataclass(frozen=True)
@@ -31,8 +55,7 @@ class RunFolder:
         name = read_recipe(recipe_file).name
         run = cls(runs / f"{name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}")
         try:
-            run.checkpoints.mkdir(parents=True)
-            run.report.mkdir()
+            run.report.mkdir(parents=True)
             shutil.copyfile(recipe_file, run.path / RECIPE_FILE)
             write_whole(run.path / REVISION_FILE, code_revision() + "\n")
         except OSError as error:
@@ -56,20 +79,16 @@ class RunFolder:
         """The code that the run was begun with."""
         return (self.path / REVISION_FILE).read_text(encoding="utf-8").strip()
 
-    @property
-    def checkpoints(self) -> Path:
-        """One folder for each epoch that is kept."""
-        return self.path / "checkpoints"
+    def trial(self, title: str) -> TrialFolder:
+        """The folder of one trial, made where it is missing."""
+        folder = TrialFolder(self.path / "trials" / title)
+        folder.checkpoints.mkdir(parents=True, exist_ok=True)
+        return folder
 
     @property
     def report(self) -> Path:
         """What a person looks at when training is over."""
         return self.path / "report"
-
-    @property
-    def tensorboard(self) -> Path:
-        """The logs for TensorBoard."""
-        return self.path / "tensorboard"
 
     @property
     def card(self) -> Path:
