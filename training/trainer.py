@@ -49,14 +49,16 @@ class Trainer:
         schedule = self._plan.schedule
         if progress.is_over(schedule):
             return progress
-        batches = Batches(training, self._labels, self._plan, self._seed, len(progress.epochs))
         with _precision():
-            model = self._begun(progress, len(batches))
-            reporter = Reporter(self._folder.title, schedule.total_epochs, len(batches), len(progress.epochs))
+            steps = len(self._batches(training, progress))
+            model = self._begun(progress, steps)
+            reporter = Reporter(self._folder.title, schedule.total_epochs, steps, len(progress.epochs))
             try:
                 for stage in stages(schedule):
                     if not progress.is_over(schedule) and len(progress.epochs) < stage.end:
-                        self._train_stage(stage, model, batches, validation, progress, reporter)
+                        self._train_stage(
+                            stage, model, self._batches(training, progress), validation, progress, reporter
+                        )
             finally:
                 reporter.close()
         return progress
@@ -68,6 +70,10 @@ class Trainer:
         self._restore(model, best, steps=1)
         model.optimizer.finalize_variable_values(model.trainable_variables)
         return network
+
+    def _batches(self, training: Samples, progress: Progress) -> Batches:
+        """The batches from the next epoch on; each stage needs its own, since Keras turns their page once too often."""
+        return Batches(training, self._labels, self._plan, self._seed, len(progress.epochs))
 
     def _begun(self, progress: Progress, steps: int) -> Any:
         """The model as the last finished epoch left it."""
