@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from artifact.card import Split
-from artifact.errors import DataError
+from artifact.errors import DataError, ImageError
 from training.data import Photo
 from training.near import fingerprint, near_groups
 from training.split import deal
@@ -87,10 +88,12 @@ class PhotoFiles:
         moved = {file: replace(file, split=split) for file, split in zip(files, splits, strict=True)}
         return [moved.get(file, file) for file in self._listed]
 
-    def _look(self, file: PhotoFile) -> tuple[str, np.ndarray] | None:
+    def _look(self, file: PhotoFile) -> tuple[str, NDArray[np.uint64]] | None:
         data = self._read(file)
-        found = fingerprint(data)
-        return None if found is None else (sha256(data).hexdigest(), found)
+        try:
+            return sha256(data).hexdigest(), fingerprint(data)
+        except ImageError:
+            return None
 
     def _read(self, file: PhotoFile) -> bytes:
         path = self._folder / file.name

@@ -11,7 +11,6 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from artifact.card import InputSpec, Resize
-from artifact.errors import ImageError
 from artifact.pixels import decode
 
 NEAR = 32  # bits of 256
@@ -22,12 +21,9 @@ _SEEN = InputSpec(height=4 * _SIDE, width=4 * _SIDE, channels=1, resize=Resize(f
 _PAIRS_AT_ONCE = 4_000_000
 
 
-def fingerprint(data: bytes) -> NDArray[np.uint64] | None:
-    """The perceptual hash of an image file's content, uint64 [4]; None where it cannot be decoded."""
-    try:
-        grey = decode(data, _SEEN)[..., 0]
-    except ImageError:
-        return None
+def fingerprint(data: bytes) -> NDArray[np.uint64]:
+    """The perceptual hash of what an image file shows, uint64 [4]; raises an ImageError where it cannot be decoded."""
+    grey = decode(data, _SEEN)[..., 0]
     bits = np.asarray(imagehash.phash(Image.fromarray(grey), _SIDE).hash)
     return np.packbits(bits).view(np.uint64)
 
