@@ -1,6 +1,7 @@
 """What there is to know of a dataset before a model is trained on it, and what a trained model doubts of its labels."""
 
 from collections import Counter
+from operator import itemgetter
 from typing import Self
 
 from artifact.card import Share, Split, Strict
@@ -31,9 +32,14 @@ class Likeness(Strict):
 
     @classmethod
     def of(cls, photos: list[Place]) -> Self:
-        """The group of these photos."""
+        """The group of these photos; one of each split and label stands first, so that a few show it all."""
+        met: Counter[tuple[Split, str]] = Counter()
+        ranked = []
+        for photo in photos:
+            ranked.append((met[photo.split, photo.label], photo))
+            met[photo.split, photo.label] += 1
         return cls(
-            photos=tuple(photos),
+            photos=tuple(photo for _, photo in sorted(ranked, key=itemgetter(0))),
             crosses_splits=len({photo.split for photo in photos}) > 1,
             crosses_labels=len({photo.label for photo in photos}) > 1,
         )

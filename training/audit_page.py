@@ -12,6 +12,7 @@ from artifact.pixels import decode
 from training.audit import Audit
 from training.data import Dataset, Photo
 from training.files import SPLITS
+from training.near import SIDE
 from training.page import photo_uri, render
 
 GROUPS = 60
@@ -37,8 +38,10 @@ def audit_page(name: str, dataset: Dataset, found: Audit) -> str:
             pictures[photo.name] = picture
             if is_on_sheet:
                 sheets[dataset.labels[photo.label]].append(photo.name)
+    is_small = found.width is not None and found.width.median < SIDE
     limits = {"groups": GROUPS, "of_a_group": OF_A_GROUP, "suspects": SUSPECTS, "names": NAMES}
-    return render("audit.html", name=name, audit=found, pictures=pictures, sheets=sheets, limits=limits)
+    context = {"pictures": pictures, "sheets": sheets, "limits": limits, "is_small": is_small}
+    return render("audit.html", name=name, audit=found, **context)
 
 
 def _each(dataset: Dataset, found: Audit) -> Iterator[tuple[Photo, bool]]:

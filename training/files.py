@@ -36,11 +36,16 @@ class Holding:
 
 @dataclass(frozen=True)
 class PhotoFile:
-    """One labelled file: its path below the folder, and its split, `train` where validation or test may be held out."""
+    """One labelled file: its path below the folder, and its split, `train` where others may be held out of it."""
 
     name: str
     label: str
     split: Split = "train"
+
+
+def printable(name: str) -> str:
+    """A file name that any program can write down, whatever bytes it is of."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class PhotoFiles:
@@ -69,7 +74,7 @@ class PhotoFiles:
         """The photos of one split, by label and then by name."""
         for file in self._files:
             if file.split == split:
-                yield Photo(self._read(file), self.labels.index(file.label), file.name)
+                yield Photo(self._read(file), self.labels.index(file.label), printable(file.name))
 
     @cached_property
     def _files(self) -> list[PhotoFile]:

@@ -1,13 +1,10 @@
 """A folder of photos, one folder per label, with or without folders for the splits around them."""
 
 from pathlib import Path
-from typing import get_args
 
 from artifact.card import Split
 from artifact.errors import DataError
-from training.files import Holding, PhotoFile, PhotoFiles
-
-SPLITS: tuple[Split, ...] = get_args(Split)
+from training.files import SPLITS, Holding, PhotoFile, PhotoFiles, printable
 
 
 class Folders(PhotoFiles):
@@ -25,8 +22,8 @@ class Folders(PhotoFiles):
         for split, folder in split_folders or [("train", root)]:
             for entry in _listing(folder):
                 if entry.is_dir():
-                    labels.add(entry.name)
-                    files += [PhotoFile(_name(path, root), entry.name, split) for path in _photos(entry)]
+                    labels.add(label := printable(entry.name))
+                    files += [PhotoFile(_name(path, root), label, split) for path in _photos(entry)]
                 else:
                     strays.append(_name(entry, root))
         if split_folders:
@@ -39,14 +36,19 @@ class Folders(PhotoFiles):
             source=root.name,
             licence=licence,
             holding=Holding(validation=validation, test=test, seed=seed),
-            strays=sorted(strays),
+            strays=[printable(stray) for stray in sorted(strays)],
         )
 
 
 def _split_folders(root: Path) -> list[tuple[Split, Path]]:
-    """The folders of the splits, or none where the folders are those of labels."""
-    names = {entry.name for entry in _listing(root) if entry.is_dir()}
-    return [(split, root / split) for split in SPLITS if split in names] if "train" in names <= set(SPLITS) else []
+    """The folders of the splits, or none where the folders are those of labels, which have no folders in them."""
+    names = [entry.name for entry in _listing(root) if entry.is_dir()]
+    if "train" not in names or not any(entry.is_dir() for entry in _listing(root / "train")):
+        return []
+    unknown = sorted(set(names) - set(SPLITS))
+    if unknown:
+        raise DataError(f"{root} has {', '.join(unknown)} beside train; beside it there should be validation and test.")
+    return [(split, root / split) for split in SPLITS if split in names]
 
 
 def _check_labels(root: Path, labels: set[str]) -> None:

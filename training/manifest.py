@@ -44,7 +44,7 @@ class Manifest(PhotoFiles):
         words = ", ".join(SPLITS)
         _refuse(path, f"with another split than {words}", (row for row in rows if row.split not in SPLITS))
         _refuse(path, "with a path out of the manifest's folder", (row for row in rows if _leaves(row.path)))
-        _refuse(path, "whose file is not there", (row for row in rows if not (folder / row.path).exists()))
+        _refuse(path, "whose file is not there", (row for row in rows if not _exists(folder / row.path)))
         _refuse(path, "whose path is that of a folder", (row for row in rows if (folder / row.path).is_dir()))
         labels = {row.label for row in rows}
         if len(labels) < 2:  # noqa: PLR2004 - one label is nothing to choose from
@@ -96,6 +96,13 @@ def _leaves(path: str) -> bool:
     """Whether a path may lead out of the folder, which would tie the manifest, and every report, to one machine."""
     parts = PurePosixPath(path)
     return parts.is_absolute() or ".." in parts.parts or "\0" in path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long to be one
+        return False
 
 
 def _refuse(path: Path, what: str, rows: Iterable[_Row]) -> None:

@@ -14,17 +14,18 @@ from artifact.card import InputSpec, Resize
 from artifact.pixels import decode
 
 NEAR = 32  # bits of 256
+SIDE = 64  # what the hash looks at, in pixels; smaller photos lack what it tells photos apart by
 
-_SIDE = 16
-_WORDS = _SIDE * _SIDE // 64
-_SEEN = InputSpec(height=4 * _SIDE, width=4 * _SIDE, channels=1, resize=Resize(fit="stretch"))  # as phash wants it
+_BITS = 16  # each way
+_WORDS = _BITS * _BITS // 64
+_SEEN = InputSpec(height=SIDE, width=SIDE, channels=1, resize=Resize(fit="stretch"))
 _PAIRS_AT_ONCE = 4_000_000
 
 
 def fingerprint(data: bytes) -> NDArray[np.uint64]:
     """The perceptual hash of what an image file shows, uint64 [4]; raises an ImageError where it cannot be decoded."""
     grey = decode(data, _SEEN)[..., 0]
-    bits = np.asarray(imagehash.phash(Image.fromarray(grey), _SIDE).hash)
+    bits = np.asarray(imagehash.phash(Image.fromarray(grey), _BITS).hash)
     return np.packbits(bits).view(np.uint64)
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator
 
 import numpy as np
-from cleanlab.filter import find_label_issues
 
 from artifact.errors import DataError
 from training.answers import RunAnswers, SplitAnswers
@@ -27,6 +26,8 @@ def find_suspects(dataset: Dataset, places: Collection[Place], answers: RunAnswe
 
 
 def _of_split(answers: SplitAnswers, labels: tuple[str, ...]) -> Iterator[Suspect]:
+    from cleanlab.filter import find_label_issues  # noqa: PLC0415 - takes seconds, and only a run's answers need it
+
     worst = find_label_issues(answers.labels, answers.scores, return_indices_ranked_by="self_confidence", n_jobs=1)
     for index in worst:
         scores, given = answers.scores[index], answers.labels[index]
