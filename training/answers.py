@@ -40,7 +40,7 @@ class RunAnswers:
         path = run / SCORES_FILE
         labels = RunCard.read(run).labels
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return cls(str(run), labels, tuple(_splits(arrays)))
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise DataError(f"{path} is not whole ({error}); finish the run again with --resume.") from error
