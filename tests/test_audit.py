@@ -144,7 +144,7 @@ def test_labels_that_a_run_doubts_are_named_the_worst_first(shop: Path, capsys: 
     assert hangtag.main(["audit", str(shop), "--out", str(run / "audit"), "--run", str(run)]) == 0
     assert "2 labels look wrong." in capsys.readouterr().out
     page = Checker((run / "audit" / "audit.html").read_text())
-    assert re.search(r"bottoms\s+5\.0 %\s*rather\s+tops\s+95\.0 %", page.text)
+    assert re.search(r"bottoms\s+5\.0\s%\s*rather\s+tops\s+95\.0\s%", page.text)
     assert "it has seen their labels" in page.text
 
 
