@@ -10,6 +10,7 @@ from artifact.errors import HangtagError, OptionInvalid
 COMMANDS = {
     "serve": ("service.command", "answer classification requests over HTTP"),
     "train": ("training.command", "train a model by a recipe"),
+    "audit": ("training.audit_command", "look at photos before a model is trained on them"),
     "export": ("export.command", "turn a run folder into a verified model in models/"),
     "bench": ("benchmarks.command", "measure a running service"),
 }

@@ -101,6 +101,21 @@ def draw_dataset(root: Path, count: int = 40) -> Path:
     return root
 
 
+def scene(number: int, width: int = 60, height: int = 80) -> Image.Image:
+    """A photo with large and small shapes; each number gives quite another one."""
+    shapes = np.random.default_rng(number).integers(0, 256, (12, 9, 3)).astype(np.uint8)
+    return Image.fromarray(shapes).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def draw_scenes(root: Path, **labels: range) -> Path:
+    """Draw the scenes of each label into `<root>/<label>/<number>.png`, and return the root."""
+    for label, numbers in labels.items():
+        (root / label).mkdir(parents=True)
+        for number in numbers:
+            scene(number).save(root / label / f"{number:03}.png")
+    return root
+
+
 def write_recipe(folder: Path, **changes: str) -> Path:
     """The recipe as a file; each change replaces the value of a key, such as epochs="1"."""
     return _write(folder, RECIPE, changes)

@@ -1,4 +1,5 @@
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from artifact.samples import Samples
 from drawn import draw_dataset
 from training.data import digest_samples, first_of_each_label, hold_out, load_samples
 from training.fashion_mnist import FashionMnist, read_idx
-from training.folders import SPLITS, Folders
+from training.files import SPLITS
+from training.folders import Folders
+from training.mapped import Mapped
 
 GREY = InputSpec(height=28, width=28, channels=1, resize=Resize(fit="stretch"))
 SMALL = InputSpec(height=12, width=12, channels=3, resize=Resize(fit="pad"))
@@ -92,9 +95,7 @@ def test_a_split_that_folders_bring_is_kept(tmp_path: Path):
             label.rename(tmp_path / split / label.name)
         (tmp_path / split / "labels").rmdir()
     photos = list(Folders(tmp_path).photos("validation"))
-    assert [photo.name for photo in photos] == [
-        str(tmp_path / "validation" / label / "000.png") for label in ("blue", "green", "red")
-    ]
+    assert [photo.name for photo in photos] == [f"validation/{label}/000.png" for label in ("blue", "green", "red")]
     assert [photo.label for photo in photos] == [0, 1, 2]
 
 
@@ -105,42 +106,133 @@ def test_hidden_files_are_no_photos(tmp_path: Path):
     assert len(load_samples(Folders(root), "train", SMALL).names) == 6
 
 
-def test_photos_that_cannot_be_read_are_named_all_at_once(tmp_path: Path):
-    root = draw_dataset(tmp_path, count=4) / "drawn"
-    for label in ("blue", "red"):
-        for photo in (root / label).iterdir():
-            photo.write_bytes(b"no photo")
-    with pytest.raises(DataError, match=r"^4 photos cannot be read: .*blue.*image_type_unsupported.*red.*; replace"):
+def test_photos_that_cannot_be_decoded_are_skipped_and_named(tmp_path: Path):
+    root = draw_dataset(tmp_path, count=10) / "drawn"
+    (root / "blue" / "003.png").write_bytes(b"no photo")
+    (root / "red" / "notes.txt").write_bytes(b"")
+    loaded = load_samples(Folders(root), "train", SMALL)
+    assert loaded.skipped == ("blue/003.png (image_type_unsupported)", "red/notes.txt (image_empty)")
+    assert loaded.names[0] == "blue/000.png"
+    assert len(loaded.names) == len(loaded.samples.pixels) == len(loaded.samples.labels) == 23
+    assert not {"blue/003.png", "red/notes.txt"} & set(loaded.names)
+
+
+def test_what_cannot_be_decoded_takes_no_place_in_what_is_held_out(tmp_path: Path):
+    root = draw_dataset(tmp_path, count=5) / "drawn"
+    for name in ("a.png", "b.png"):
+        (root / "red" / name).write_bytes(b"no photo")
+    dataset = Folders(root)
+    assert [len(load_samples(dataset, split, SMALL).names) for split in SPLITS] == [9, 3, 3]
+    assert not any(load_samples(dataset, split, SMALL).skipped for split in ("validation", "test"))
+
+
+def test_a_label_that_lost_more_than_half_of_its_photos_is_an_error_that_names_them(tmp_path: Path):
+    root = draw_dataset(tmp_path, count=20) / "drawn"
+    for photo in sorted((root / "red").iterdir())[:13]:
+        photo.write_bytes(b"no photo")
+    words = (
+        r"^13 of the 18 photos of red in the train split of drawn cannot be decoded: red/000.png .* and 3 more; replace"
+    )
+    with pytest.raises(DataError, match=words):
         load_samples(Folders(root), "train", SMALL)
 
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda root: [p.unlink() for p in (root / "red").iterdir()], "red has no photos"),
-        (lambda root: [p.unlink() for p in list((root / "red").iterdir())[2:]], "red has 2 photos; each split needs"),
-        (lambda root: (root / "notes.txt").write_text(""), "notes.txt, which are not labels"),
-        (lambda root: (root / "red" / "more").mkdir(), "more cannot be read .* should be a photo"),
+        (lambda root: [p.unlink() for p in (root / "red").iterdir()], "There is no photo of red in the train split"),
+        (
+            lambda root: [p.unlink() for p in list((root / "red").iterdir())[2:]],
+            "no photo of red in the train split of drawn; .* three or more that are no near-duplicates",
+        ),
+        (
+            lambda root: (root / "train" / "red").mkdir(parents=True),
+            "has blue, green, red beside train; beside it there",
+        ),
+        (lambda root: (root / "red" / "more").mkdir(), "more is a folder; in a label's folder there should be photos"),
         (lambda root: root.rename(root.with_name("gone")), "drawn cannot be read .* should be a folder of photos"),
     ],
-    ids=["an empty label", "too few photos", "a stray file", "a folder in a label", "no folder"],
+    ids=["an empty label", "too few photos", "no split", "a folder in a label", "no folder"],
 )
 def test_a_folder_that_cannot_be_learnt_from_says_why(tmp_path: Path, spoil, words: str):
     root = draw_dataset(tmp_path, count=4) / "drawn"
     spoil(root)
     with pytest.raises(DataError, match=words):
-        [list(Folders(root).photos(split)) for split in SPLITS]
+        [load_samples(Folders(root), split, SMALL) for split in SPLITS]
+
+
+def test_files_beside_the_labels_are_strays_and_not_used(tmp_path: Path):
+    root = draw_dataset(tmp_path, count=4) / "drawn"
+    (root / "LICENSE").write_text("CC0")
+    assert Folders(root).strays == ("LICENSE",)
+    assert Folders(root).labels == ("blue", "green", "red")
 
 
 def test_one_label_is_nothing_to_choose_from(tmp_path: Path):
-    (tmp_path / "only").mkdir()
-    with pytest.raises(DataError, match="at least two labels"):
+    with pytest.raises(DataError, match="has no folder; it needs a folder of photos for each label"):
         Folders(tmp_path)
+    (tmp_path / "only").mkdir()
+    with pytest.raises(DataError, match=r"has only only; .* at least two labels"):
+        Folders(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("brought", "counts"),
+    [
+        (("train", "test"), {"train": 27, "validation": 3, "test": 30}),
+        (("train", "validation"), {"train": 24, "validation": 30, "test": 6}),
+        (("train",), {"train": 21, "validation": 3, "test": 6}),
+    ],
+)
+def test_a_split_that_folders_do_not_bring_is_held_out_of_train(tmp_path: Path, brought, counts: dict[str, int]):
+    for split in brought:
+        draw_dataset(tmp_path / ".drawing", count=10)
+        (tmp_path / ".drawing" / "drawn").rename(tmp_path / split)
+    dataset = Folders(tmp_path, validation=0.1, test=0.2)
+    assert {split: len(list(dataset.photos(split))) for split in SPLITS} == counts
+    held = [photo.name for split in SPLITS if split not in brought for photo in dataset.photos(split)]
+    assert all(name.startswith("train/") for name in held)
+
+
+def test_classes_stand_for_some_labels_in_the_recipes_order(tmp_path: Path):
+    dataset = Mapped(Folders(draw_dataset(tmp_path, count=10) / "drawn"), {"warm": ["red"], "cold": ["green", "blue"]})
+    assert dataset.labels == ("warm", "cold")
+    assert [photo.label for photo in dataset.photos("test")] == [1, 1, 0]
+    some = Mapped(Folders(tmp_path / "drawn"), {"warm": ["red"], "cold": ["blue"]})
+    assert [photo.name.split("/")[0] for photo in some.photos("test")] == ["blue", "red"]
+
+
+def test_classes_of_labels_that_are_not_there_are_answered_with_those_that_are(tmp_path: Path):
+    dataset = Folders(draw_dataset(tmp_path, count=1) / "drawn")
+    with pytest.raises(DataError, match=r"name pink, which drawn has not; its labels are blue, green, red\.$"):
+        Mapped(dataset, {"warm": ["red", "pink"], "cold": ["blue"]})
+
+
+def test_one_class_is_nothing_to_choose_from(tmp_path: Path):
+    with pytest.raises(DataError, match="fewer than two labels"):
+        Mapped(Folders(draw_dataset(tmp_path, count=1) / "drawn"), {"warm": ["red"]})
+
+
+def test_a_file_name_of_any_bytes_can_be_written_down(tmp_path: Path):
+    root = draw_dataset(tmp_path, count=4) / "drawn"
+    try:
+        (root / "red" / "003.png").rename(root / "red" / os.fsdecode(b"\xff.png"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    assert r"red/\udcff.png" in {photo.name for split in SPLITS for photo in Folders(root).photos(split)}
 
 
 def test_the_first_photos_of_each_label_are_chosen(tmp_path: Path):
     chosen = first_of_each_label(Folders(draw_dataset(tmp_path) / "drawn"), "validation", 2)
     assert [photo.label for photo in chosen] == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_photo_that_cannot_be_decoded_is_not_chosen(tmp_path: Path):
+    draw_dataset(tmp_path / "validation", count=3)
+    (tmp_path / "validation" / "drawn").rename(tmp_path / "train")
+    (tmp_path / "train" / "blue" / "000.png").write_bytes(b"no photo")
+    chosen = first_of_each_label(Folders(tmp_path), "train", 3)
+    assert "train/blue/000.png" not in {photo.name for photo in chosen}
 
 
 def test_the_digest_tells_pixels_labels_and_order_apart():

@@ -46,6 +46,7 @@ class FashionMnist:
     source = "Fashion-MNIST by Zalando Research, https://github.com/zalandoresearch/fashion-mnist"
     licence = "MIT"
     labels = LABELS
+    strays = ()
 
     def __init__(self, root: Path, *, validation: float = 0.1, seed: int = 0, url: str = URL) -> None:
         self._folder = root / "fashion-mnist"
