@@ -158,15 +158,29 @@ def test_interrupting_says_how_to_go_on(drawn_root: Path, tmp_path: Path):
     assert err == "hangtag train: interrupted.\n"
 
 
-def test_a_run_is_resumed_with_its_own_recipe_only(drawn_run: Path, tmp_path: Path):
-    changed = read_recipe(write_recipe(tmp_path, epochs="4"))
-    with pytest.raises(RecipeError, match=r"was begun with another recipe; .*recipe\.toml --resume"):
-        RunFolder.reopen(drawn_run, changed)
+def test_a_run_is_resumed_on_its_own_photos_only(drawn_run: Path, tmp_path: Path):
+    with pytest.raises(RecipeError, match=r"was begun with another recipe: `name`.*recipe\.toml --resume"):
+        RunFolder.reopen(drawn_run, write_recipe(tmp_path, seed="4"))
+
+
+def test_a_trial_is_resumed_by_its_own_plan_only(drawn_run: Path, tmp_path: Path):
+    run = RunFolder.reopen(drawn_run, drawn_run / "recipe.toml")
+    with pytest.raises(RecipeError, match=r"seed-3 was begun by another plan .* plan\.json"):
+        run.trial("seed-3", read_recipe(write_recipe(tmp_path, epochs="4")))
+
+
+def test_a_run_can_be_given_more_seeds_afterwards(drawn_run: Path, drawn_root: Path, tmp_path: Path):
+    run = Path(shutil.copytree(drawn_run, tmp_path / "run"))
+    recipe = write_recipe(tmp_path, seeds="3")
+    assert hangtag.main(["train", str(recipe), "--data", str(drawn_root), "--resume", str(run)]) == 0
+    assert sorted(folder.name for folder in (run / "trials").iterdir()) == ["baseline", "seed-3", "seed-4", "seed-5"]
+    assert read_recipe(run / "recipe.toml").seeds == 3
+    assert history(run) == history(drawn_run)
 
 
 def test_a_folder_that_training_did_not_make_is_no_run(drawn_run: Path, tmp_path: Path):
     with pytest.raises(RecipeError, match=r"is no run folder: it has no recipe\.toml"):
-        RunFolder.reopen(tmp_path, read_recipe(drawn_run / "recipe.toml"))
+        RunFolder.reopen(tmp_path, drawn_run / "recipe.toml")
 
 
 def test_missing_data_leaves_no_run_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -38,7 +38,9 @@ def run(arguments: Sequence[str]) -> int:
     dataset = open_dataset(recipe, options.data)
     photos = Photos(dataset)
     splits = photos.splits(recipe.input)
-    folder = RunFolder.reopen(options.resume, recipe) if options.resume else RunFolder.create(options.runs, recipe_file)
+    folder = (
+        RunFolder.reopen(options.resume, recipe_file) if options.resume else RunFolder.create(options.runs, recipe_file)
+    )
     _tell_photos(splits, folder)
 
     load_keras()

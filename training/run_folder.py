@@ -10,13 +10,14 @@ from artifact.card import CARD_FILE
 from artifact.errors import RecipeError
 from artifact.golden import GOLDEN_FILE
 from artifact.samples import SAMPLES_FILE
-from training.recipe import Recipe, read_recipe
+from training.recipe import Plan, read_recipe
 from training.revision import code_revision
 
 RECIPE_FILE = "recipe.toml"
 REVISION_FILE = "revision.txt"
 MODEL_FILE = "model.keras"
 SCORES_FILE = "scores.npz"
+PLAN_FILE = "plan.json"
 REPORT_FILES = ("metrics.json", "history.csv", "curves.png", "confusion.png", "predictions.npz")
 DIGESTED_FILES = (MODEL_FILE, GOLDEN_FILE, SAMPLES_FILE, *(f"report/{name}" for name in REPORT_FILES))
 
@@ -63,15 +64,19 @@ class RunFolder:
         return run
 
     @classmethod
-    def reopen(cls, path: Path, recipe: Recipe) -> "RunFolder":
-        """An earlier run of the same recipe; raises RecipeError if it is none."""
-        if not (path / RECIPE_FILE).is_file():
+    def reopen(cls, path: Path, recipe_file: Path) -> "RunFolder":
+        """An earlier run of the same model on the same photos, from now on by this recipe; else raises RecipeError."""
+        begun_with = path / RECIPE_FILE
+        if not begun_with.is_file():
             raise RecipeError(f"{path} is no run folder: it has no {RECIPE_FILE}; give a folder that training made.")
-        if read_recipe(path / RECIPE_FILE) != recipe:
+        begun, recipe = read_recipe(begun_with), read_recipe(recipe_file)
+        if (begun.name, begun.seed, begun.data) != (recipe.name, recipe.seed, recipe.data):
             raise RecipeError(
-                f"{path} was begun with another recipe; to go on with that one, "
-                f"use `hangtag train {path / RECIPE_FILE} --resume {path}`."
+                f"{path} was begun with another recipe: `name`, `seed` and `data` decide which photos are which; "
+                f"to go on with that one, use `hangtag train {begun_with} --resume {path}`."
             )
+        if recipe_file.resolve() != begun_with.resolve():
+            write_whole(begun_with, recipe_file.read_text(encoding="utf-8"))
         return cls(path)
 
     @property
@@ -79,10 +84,19 @@ class RunFolder:
         """The code that the run was begun with."""
         return (self.path / REVISION_FILE).read_text(encoding="utf-8").strip()
 
-    def trial(self, title: str) -> TrialFolder:
-        """The folder of one trial, made where it is missing."""
+    def trial(self, title: str, plan: Plan) -> TrialFolder:
+        """The folder of one trial, made where it is missing; raises RecipeError if it was begun by another plan."""
         folder = TrialFolder(self.path / "trials" / title)
         folder.checkpoints.mkdir(parents=True, exist_ok=True)
+        fields, kept = set(Plan.model_fields), folder.path / PLAN_FILE
+        text = plan.model_dump_json(indent=2, include=fields) + "\n"
+        if not kept.exists():
+            write_whole(kept, text)
+        elif Plan.model_validate_json(kept.read_bytes()).model_dump() != plan.model_dump(include=fields):
+            raise RecipeError(
+                f"{folder.path} was begun by another plan than the recipe has now; take {PLAN_FILE} there for what it "
+                "was, or remove the folder to train it anew."
+            )
         return folder
 
     @property

@@ -1,5 +1,6 @@
 """Networks that somebody trained on ImageNet, with a new head: what a small set of photos is learnt with."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,10 @@ def _load(backbone: Any, path: Path, section: TransferNetwork) -> None:
             f"There are no weights {path}; put the file there, or set `network.weights` to `imagenet` to download them."
         )
     try:
-        backbone.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Keras only warns of layers that it finds no weights for
+            backbone.load_weights(path)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
         width = "" if section.alpha is None else f" of alpha {section.alpha:g}"
         raise RecipeError(
             f"{path} does not hold the weights of {section.backbone}{width} without its top "

@@ -90,7 +90,7 @@ class Trials:
             seed=what.seed,
             network=describe(what.plan.network),
             parameters=network.count_params(),
-            progress=Checkpoints(self._run.trial(what.title).checkpoints).progress(),
+            progress=Checkpoints(self._run.trial(what.title, what.plan).checkpoints).progress(),
             temperature=temperature,
             threshold=threshold,
             answers=answers,
@@ -100,7 +100,7 @@ class Trials:
         )
 
     def _trainer(self, what: Planned) -> Trainer:
-        return Trainer(self._run.trial(what.title), what.plan, what.seed, len(self._labels), self._weights)
+        return Trainer(self._run.trial(what.title, what.plan), what.plan, what.seed, len(self._labels), self._weights)
 
 
 def predict(network: Any, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
