@@ -1,5 +1,6 @@
 import csv
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -123,6 +124,7 @@ def test_a_killed_transfer_goes_on_to_the_same_end(drawn_root: Path, tmp_path: P
 
 def test_a_checkpoint_that_was_cut_off_counts_for_nothing(tmp_path: Path):
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    network.compile("sgd", "mse")
     checkpoints, progress = Checkpoints(tmp_path), Progress([{"val_accuracy": 0.5, "val_loss": 1.0}])
     assert checkpoints.progress() == Progress()
     checkpoints.save(network, progress)
@@ -156,6 +158,26 @@ def test_interrupting_says_how_to_go_on(drawn_root: Path, tmp_path: Path):
     assert process.returncode == 130
     assert f"Stopped; go on with: hangtag train {recipe} --resume {run}\n" in out
     assert err == "hangtag train: interrupted.\n"
+
+
+def test_a_disk_that_fills_up_is_told_and_what_was_trained_is_not_lost(drawn_root: Path, tmp_path: Path):
+    recipe = write_recipe(tmp_path)
+    train = [*HANGTAG, "train", str(recipe), "--data", str(drawn_root), "--runs", str(tmp_path / "runs")]
+    limits = (20_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])  # bytes; a checkpoint has more
+    done = subprocess.run(
+        train,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits),
+    )
+    [run] = (tmp_path / "runs").iterdir()
+    assert done.returncode == 1
+    assert f"{run} cannot be written" in done.stderr
+    assert f"make room, then go on with: hangtag train {recipe} --resume {run}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (run / "card.json").exists()
+    assert hangtag.main([*train[2:], "--resume", str(run)]) == 0
 
 
 def test_a_run_is_resumed_on_its_own_photos_only(drawn_run: Path, tmp_path: Path):

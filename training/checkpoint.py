@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import keras
+import numpy as np
+
 from training.recipe import ScheduleSection
 
-_WEIGHTS, _STATE, _PARTIAL = "training.weights.h5", "state.json", ".partial"
+_WEIGHTS, _STATE, _PARTIAL = "variables.npz", "state.json", ".partial"
 
 Epoch = dict[str, float]
 
@@ -46,7 +49,8 @@ class Checkpoints:
         partial = self._folder / (str(newest) + _PARTIAL)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        model.save_weights(partial / _WEIGHTS)
+        arrays: dict[str, Any] = {f"{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))}
+        np.savez(partial / _WEIGHTS, **arrays)  # and not by Keras: where the disk is full, HDF5 may crash
         (partial / _STATE).write_text(json.dumps(progress.epochs), encoding="utf-8")
         partial.rename(self._folder / str(newest))
         for old in self._folder.iterdir():
@@ -61,5 +65,11 @@ class Checkpoints:
         return Progress(json.loads((self._folder / str(newest) / _STATE).read_bytes()))
 
     def restore(self, model: Any, epoch: int) -> None:
-        """Set the weights, and the optimizer's state if the model has an optimizer, to those after an epoch."""
-        model.load_weights(self._folder / str(epoch) / _WEIGHTS)
+        """Set all variables, also those of the optimizer, to what they were after an epoch."""
+        with np.load(self._folder / str(epoch) / _WEIGHTS, allow_pickle=False) as arrays:
+            for index, variable in enumerate(_variables(model)):
+                variable.assign(arrays[str(index)])
+
+
+def _variables(model: Any) -> list[Any]:
+    return [*model.variables, *model.optimizer.variables]

@@ -11,6 +11,7 @@ from pydantic_settings import CliPositionalArg
 
 from artifact.card import RunCard, Split
 from artifact.command import Options
+from artifact.errors import RecipeError
 from artifact.quiet import quiet_stderr
 from training.data import Loaded, Photos
 from training.recipe import find_recipe, read_recipe
@@ -48,12 +49,16 @@ def run(arguments: Sequence[str]) -> int:
     from training.trials import Trials  # noqa: PLC0415 - the same
 
     trials = Trials(folder, recipe, photos, dataset.labels, options.data)
+    again = f"hangtag train {options.recipe} --resume {folder.path}"
     try:
         trials.train()
+        card = finish(folder, trials.findings(), trials.network(), dataset, splits, options.data)
     except KeyboardInterrupt:
-        print(f"\nStopped; go on with: hangtag train {options.recipe} --resume {folder.path}", flush=True)
+        print(f"\nStopped; go on with: {again}", flush=True)
         raise
-    _tell(finish(folder, trials.findings(), trials.network(), dataset, splits, options.data), folder)
+    except OSError as error:
+        raise RecipeError(f"{folder.path} cannot be written ({error}); make room, then go on with: {again}") from error
+    _tell(card, folder)
     return 0
 
 
