@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from artifact.card import RunCard, Split
 from artifact.errors import DataError
 from training.files import SPLITS
+from training.run_folder import SCORES_FILE
 
-SCORES_FILE = "scores.npz"
 _FIELDS = ("names", "labels", "scores")
 
 

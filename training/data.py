@@ -70,7 +70,7 @@ def load_samples(dataset: Dataset, split: Split, spec: InputSpec) -> Loaded:
             continue
         labels.append(photo.label)
         names.append(photo.name)
-    counts = np.bincount(labels, minlength=len(dataset.labels)) if labels else np.zeros(len(dataset.labels), np.int64)
+    counts = np.bincount(np.array(labels, np.int64), minlength=len(dataset.labels))
     for label, count, lost in zip(dataset.labels, counts, skipped, strict=True):
         _check_enough(f"{label} in the {split} split of {dataset.source}", int(count), lost)
     return Loaded(
