@@ -8,6 +8,7 @@ import numpy as np
 from artifact.card import Split
 from artifact.figures import fit_threshold, split_figures
 from browser import Page
+from training.audit import Audit, Likeness, Place
 from training.calibration import fit_temperature, softmax
 from training.checkpoint import Progress
 from training.findings import Answers, Findings, Trial
@@ -26,6 +27,20 @@ ORIGIN = Origin(
     skipped=("/home/someone/photos/hats/broken.jpg (image_truncated)",),
     hardware=Hardware(machine="x86_64", processor="A processor", cpus=2, system="Linux"),
     tools={"python": "3.11", "keras": "3.12"},
+)
+_HAT, _OTHER_HAT = (Place(name="1.jpg", split=split, label="hats") for split in ("train", "test"))
+AUDIT = Audit(
+    source="drawn",
+    licence="CC0",
+    counts={},
+    unreadable=(),
+    strays=(),
+    exact=(Likeness.of([_HAT, _OTHER_HAT]),),
+    near=(Likeness.of([_HAT, _HAT]), Likeness.of([_OTHER_HAT, Place(name="2.jpg", split="train", label="bags")])),
+    near_bits=8,
+    width=None,
+    height=None,
+    formats={},
 )
 RECIPE = {
     "name": "drawn",

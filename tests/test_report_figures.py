@@ -1,7 +1,7 @@
 """The figures of a report, reckoned another way, and what it says of its promise."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from artifact.figures import can_prove, fit_threshold, wilson_interval
 from browser import Page
 from found import LABELS, ORIGIN, findings, metrics_of, reported
 from training.findings import Findings
-from training.metrics import Duplicates, Metrics
+from training.metrics import Metrics
 from training.report import write_report
 
 
@@ -142,16 +142,3 @@ def test_the_metrics_have_a_schema_that_says_what_each_is():
     schema = Metrics.model_json_schema()
     assert json.loads(json.dumps(schema)) == schema
     assert schema["$defs"]["TrialFigures"]["properties"]["best_epoch"]["description"].startswith("from 1")
-
-
-@dataclass(frozen=True)
-class Group:
-    crosses_splits: bool
-    crosses_labels: bool
-
-
-def test_duplicates_are_counted_by_group():
-    counted = Duplicates.of(
-        [Group(crosses_splits=True, crosses_labels=False)], [Group(crosses_splits=True, crosses_labels=True)]
-    )
-    assert counted == Duplicates(exact=1, near=1, across_splits=2, across_labels=1)

@@ -1,11 +1,11 @@
 """The figures of a report: metrics.json has them all, and the page shows no number that is not here."""
 
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Self
 
 from pydantic import Field
 
 from artifact.card import InputSpec, Share, Split, SplitFigures, Strict
+from training.audit import Audit
 
 Interval = tuple[Share, Share]
 Basis = Literal["lower_bound", "share", "none"]
@@ -138,18 +138,6 @@ class Spread(Strict):
     deviation: float | None = Field(description="sample standard deviation; None for a single seed")
 
 
-class Group(Protocol):
-    """Photos that are the same, or nearly so."""
-
-    @property
-    def crosses_splits(self) -> bool:
-        """Whether they stand in several splits."""
-
-    @property
-    def crosses_labels(self) -> bool:
-        """Whether they have different labels."""
-
-
 class Duplicates(Strict):
     """Groups of photos that are the same, or nearly so, as an audit of the data set found them."""
 
@@ -159,14 +147,13 @@ class Duplicates(Strict):
     across_labels: int = Field(description="groups, exact or near, whose photos have different labels")
 
     @classmethod
-    def of(cls, exact: Sequence[Group], near: Sequence[Group]) -> "Duplicates":
-        """The counts of an audit's groups."""
-        groups = [*exact, *near]
+    def of(cls, audit: Audit) -> Self:
+        """What an audit found."""
         return cls(
-            exact=len(exact),
-            near=len(near),
-            across_splits=sum(group.crosses_splits for group in groups),
-            across_labels=sum(group.crosses_labels for group in groups),
+            exact=len(audit.exact),
+            near=len(audit.near),
+            across_splits=sum(group.crosses_splits for group in audit.likenesses),
+            across_labels=sum(group.crosses_labels for group in audit.likenesses),
         )
 
 

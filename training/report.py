@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from training.audit import Audit
 from training.charts import draw_history, draw_reliability, draw_thresholds
 from training.checkpoint import Progress
 from training.findings import Answers, Findings
@@ -20,9 +21,9 @@ from training.shown import shown_file
 from training.wording import describe_plan
 
 
-def write_report(folder: Path, findings: Findings, origin: Origin, duplicates: Duplicates | None = None) -> None:
+def write_report(folder: Path, findings: Findings, origin: Origin, audit: Audit | None = None) -> None:
     """Write all files of the report; the same findings always give the same bytes."""
-    metrics = measure(findings, origin, duplicates)
+    metrics = measure(findings, origin, Duplicates.of(audit) if audit else None)
     write_whole(folder / "metrics.json", json.dumps(metrics.model_dump(), indent=2) + "\n")
     write_history(folder, findings.published.progress)  # the last epoch may have been saved just before a kill
     _write_predictions(folder, findings.published.answers["test"])
