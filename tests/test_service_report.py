@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import hangtag
 from artifact.digest import digest_bytes
 from artifact.repository import REPORT_FILE
 from support import Service, card, publish
@@ -87,3 +88,9 @@ def test_a_page_that_does_not_fit_its_card_keeps_the_model_out_of_service(tmp_pa
     with Service(tmp_path) as service:
         assert code(ask(service)) == (503, "model_unavailable")
         assert "report.html has the digest" in httpx.get(f"{service.url}/v1/models/tiny").json()["reason"]
+
+
+def test_a_trained_model_is_served_with_the_page_that_its_training_wrote(drawn_run: Path, tmp_path: Path):
+    assert hangtag.main(["export", str(drawn_run), "--models", str(tmp_path)]) == 0
+    with Service(tmp_path) as service:
+        assert ask(service, "drawn").content == (drawn_run / REPORT_FILE).read_bytes()
