@@ -12,6 +12,7 @@
     │   ├── ModelNotFound
     │   ├── VersionNotFound
     │   ├── VersionExists
+    │   ├── ReportNotFound
     │   ├── CardInvalid
     │   ├── DigestMismatch
     │   ├── ModelMismatch
@@ -113,6 +114,12 @@ class VersionExists(ArtifactError):
     """The version is published already, and a published version never changes."""
 
     code = "version_exists"
+
+
+class ReportNotFound(ArtifactError):
+    """The version was published without a page that reports on its training."""
+
+    code = "report_not_found"
 
 
 class CardInvalid(ArtifactError):

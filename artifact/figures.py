@@ -59,7 +59,7 @@ def fit_threshold(scores: Scores, labels: Labels, precision: float) -> float:
     order = np.argsort(-scores.max(axis=1), kind="stable")
     top = scores.max(axis=1)[order]
     right = np.cumsum((scores.argmax(axis=1) == labels)[order])
-    is_large = wilson_interval(len(top), len(top))[0] >= precision
+    is_large = can_prove(len(top), precision)
     for last in range(len(top) - 1, -1, -1):
         if last + 1 < len(top) and top[last + 1] == top[last]:
             continue  # equal scores are accepted together
@@ -67,6 +67,11 @@ def fit_threshold(scores: Scores, labels: Labels, precision: float) -> float:
         if (wilson_interval(correct, count)[0] if is_large else correct / count) >= precision:
             return float(top[last])
     return 1.0
+
+
+def can_prove(count: int, precision: float) -> bool:
+    """Whether the lower 95 % Wilson bound of `count` faultless answers reaches a precision."""
+    return wilson_interval(count, count)[0] >= precision
 
 
 def confusion_matrix(scores: Scores, labels: Labels) -> NDArray[np.int64]:

@@ -10,10 +10,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from artifact.card import CARD_FILE, ModelCard, Name, Version
 from artifact.digest import read_verified
-from artifact.errors import CardInvalid, ModelNotFound, RepositoryEmpty, VersionExists, VersionNotFound
+from artifact.errors import (
+    CardInvalid,
+    ModelNotFound,
+    ReportNotFound,
+    RepositoryEmpty,
+    VersionExists,
+    VersionNotFound,
+)
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 
 MODEL_FILE = "model.onnx"
+REPORT_FILE = "report/report.html"
 STAGING_PREFIX = ".staging-"
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -72,6 +80,10 @@ class Repository:
         content = {file: read_verified(folder / file, digest) for file, digest in card.files.items()}
         return Artifact(card, content[MODEL_FILE], GoldenSamples.load(BytesIO(content[GOLDEN_FILE])))
 
+    def report(self, card: ModelCard) -> bytes:
+        """The page on a version's training, verified; raises ReportNotFound or DigestMismatch."""
+        return read_verified(self.root / card.name / card.version / REPORT_FILE, report_digest(card))
+
     def next_version(self, name: str) -> str:
         """The version that a new model of this name gets: one more than the newest, from 1."""
         versions = _versions(self.root / name)
@@ -97,6 +109,14 @@ class Repository:
             raise VersionExists(f"{folder} is published already; a published version never changes.") from error
         _sync(folder.parent)
         return folder
+
+
+def report_digest(card: ModelCard) -> str:
+    """The digest of a version's training report; raises ReportNotFound where it has none."""
+    digest = card.files.get(REPORT_FILE)
+    if digest is None:
+        raise ReportNotFound(f"Model {card.name} {card.version} was published without a training report.")
+    return digest
 
 
 def _versions(folder: Path) -> list[str]:

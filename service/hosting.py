@@ -18,11 +18,11 @@ class Hosting:
     """All models of a repository, each in its newest version; raises RepositoryEmpty where there are none."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._repository = Repository(settings.models)
+        self.repository = Repository(settings.models)
         self._decoders = ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder")
         self._models = {
-            name: HostedModel(name, self._repository.versions(name)[-1], settings, metrics, self._decoders)
-            for name in self._repository.names()
+            name: HostedModel(name, self.repository.versions(name)[-1], settings, metrics, self._decoders)
+            for name in self.repository.names()
         }
         self.draining = False
         self.given_up = 0
@@ -51,7 +51,7 @@ class Hosting:
         for model in self.models:
             if self.draining:
                 return
-            await model.load(self._repository)
+            await model.load(self.repository)
         ready = sum(model.status == "ready" for model in self.models)
         logger.info("started: %d of %d models are ready", ready, len(self.models))
 

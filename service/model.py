@@ -79,18 +79,25 @@ class HostedModel:
         artifact.golden.first(WARM_UP_SAMPLES).verify(session.run, artifact.card.input, tolerance=GOLDEN_TOLERANCE)
         return artifact, session
 
+    @property
+    def ready_card(self) -> ModelCard:
+        """The card of the model; raises ModelUnavailable unless it answers."""
+        if self.card is None:
+            raise ModelUnavailable(
+                f"Model {self.name} {self.version} is {self.status}; /v1/models/{self.name} says more."
+            )
+        return self.card
+
     async def classify(self, caller: Caller, top_k: int) -> Answer:
         """Admit, read, decode and run one image; what is refused is refused before its body is read."""
         with self._counted():
-            if self._scheduler is None or self.card is None:
-                raise ModelUnavailable(
-                    f"Model {self.name} {self.version} is {self.status}; /v1/models/{self.name} says more."
-                )
-            with self._scheduler.seat() as submit:
+            card, scheduler = self.ready_card, self._scheduler
+            assert scheduler is not None  # noqa: S101  (the type: it is there before the card is)
+            with scheduler.seat() as submit:
                 image = await caller.image()
                 async with caller.attended():
-                    scores = await submit(await self._decode(image, self.card))
-            result = answer(scores, self.card, top_k)
+                    scores = await submit(await self._decode(image, card))
+            result = answer(scores, card, top_k)
             self._metrics.answered(result)
             return result
 

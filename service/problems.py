@@ -22,6 +22,7 @@ STATUSES: dict[type[Exception], int] = {
     errors.TooManyPixels: 413,
     errors.ModelNotFound: 404,
     errors.VersionNotFound: 404,
+    errors.ReportNotFound: 404,
     errors.RequestError: 400,
     errors.BodyTooLarge: 413,
     errors.BodyTimeout: 408,

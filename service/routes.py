@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import HTMLResponse
 
 from service.hosting import Hosting
 from service.intake import FIELD, IMAGE_TYPES, MULTIPART, Caller, Limits
 from service.model import HostedModel
 from service.problems import PHRASES, PROBLEM_JSON
+from service.report import respond
 from service.schemas import Classification, ModelDetail, ModelList, ModelSummary, Prediction, Problem
 
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many labels to answer with, best first")]
@@ -43,6 +45,15 @@ def router(hosting: Hosting, limits: Limits) -> APIRouter:
     async def model(model: str) -> ModelDetail:
         hosted = hosting.get(model)
         return ModelDetail(**_summary(hosted).model_dump(), card=hosted.card)
+
+    @routes.get(
+        "/{model}/report",
+        summary="The report on the training of the version that is served",
+        response_class=HTMLResponse,
+        responses={304: {"description": "`If-None-Match` names this page"}, **_problems(404, 500, 503)},
+    )
+    async def report(model: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+        return await respond(hosting.repository, hosting.get(model).ready_card, if_none_match)
 
     @routes.post(
         "/{model}/classify",

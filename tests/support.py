@@ -28,7 +28,7 @@ from artifact.card import Export, InputSpec, ModelCard, Resize, SplitFigures, Tr
 from artifact.digest import digest_files
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
-from artifact.repository import MODEL_FILE, Repository
+from artifact.repository import MODEL_FILE, REPORT_FILE, Repository
 from artifact.session import CARD_DIGEST_KEY, CARD_KEY, Session
 
 ROOT = Path(__file__).parent.parent
@@ -160,6 +160,7 @@ def publish(
     described: ModelCard | None = None,
     model: onnx.ModelProto | None = None,
     trained: onnx.ModelProto | None = None,
+    report: bytes | None = None,
 ) -> Path:
     """Publish the tiny model as export does; gives the version's folder. `trained` gives the golden scores."""
     described = described or card()
@@ -171,7 +172,12 @@ def publish(
     pixels = np.stack([decode(image, described.input) for image in images])
     scores = Session(sealed(trained, described) if trained else model, described).run(pixels)
     GoldenSamples(images, pixels, scores).save(staged / GOLDEN_FILE)
-    complete = described.model_copy(update={"files": digest_files(staged, [MODEL_FILE, GOLDEN_FILE])})
+    files = [MODEL_FILE, GOLDEN_FILE]
+    if report is not None:
+        files.append(REPORT_FILE)
+        (staged / REPORT_FILE).parent.mkdir()
+        (staged / REPORT_FILE).write_bytes(report)
+    complete = described.model_copy(update={"files": digest_files(staged, files)})
     return repository.publish(staged, complete)
 
 

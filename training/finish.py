@@ -15,6 +15,7 @@ from artifact.samples import MEASURED, RunSamples
 from training.data import Dataset, Loaded, digest_samples, first_of_each_label
 from training.findings import Findings
 from training.networks import calibrated
+from training.origin import Origin, hardware, tools
 from training.recipe import Recipe
 from training.report import write_report
 from training.run_folder import DIGESTED_FILES, MODEL_FILE, SCORES_FILE, RunFolder, write_whole
@@ -36,7 +37,7 @@ def finish(
     _golden_samples(dataset, recipe, model).save(run.path / GOLDEN_FILE)
     _run_samples(splits, recipe.seed).save(run.path)
     _save_scores(run, findings)
-    write_report(run.report, findings)
+    write_report(run.report, findings, _origin(run, dataset, splits))
     card = RunCard(
         name=recipe.name,
         description=recipe.description,
@@ -53,6 +54,17 @@ def finish(
     )
     write_whole(run.card, card.to_json())
     return card
+
+
+def _origin(run: RunFolder, dataset: Dataset, splits: Mapping[Split, Loaded]) -> Origin:
+    return Origin(
+        revision=run.revision,
+        source=dataset.source,
+        licence=dataset.licence,
+        skipped=tuple(name for loaded in splits.values() for name in loaded.skipped),
+        hardware=hardware(),
+        tools=tools(),
+    )
 
 
 def _golden_samples(dataset: Dataset, recipe: Recipe, model: Any) -> GoldenSamples:

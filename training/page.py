@@ -11,6 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.shown import count, duration, number_of, percent, score, shown
+
 _TINY = 64
 _QUALITY = 82
 # What a chart draws in black and white follows the reader's light or dark scheme; the colours of templates/base.html.
@@ -70,24 +72,18 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_seen,
     )
-    environment.filters |= {"percent": percent, "count": count, "duration": duration}
+    environment.filters |= {
+        "percent": percent,
+        "count": count,
+        "duration": duration,
+        "score": score,
+        "number_of": number_of,
+    }
     return environment
 
 
-def percent(share: float, digits: int = 1) -> str:
-    """A share as a person reads it, such as `94.6 %`."""
-    return f"{100 * share:.{digits}f} %"
-
-
-def count(number: int) -> str:
-    """A whole number as a person reads it, such as `10,000`."""
-    return f"{number:,}"
-
-
-def duration(seconds: float) -> str:
-    """A time as a person reads it, such as `39 min`."""
-    hours, minutes = int(seconds) // 3600, int(seconds) % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {int(seconds) % 60:02} s" if minutes else f"{seconds:.0f} s"
+def _seen(value: Any) -> Any:
+    """What a template shows; Markup, which macros return, is a string that was through here already."""
+    return shown(value) if type(value) is str else value

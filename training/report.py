@@ -1,56 +1,33 @@
-"""What a person looks at when training is over: figures as JSON, predictions, curves and the confusion matrix."""
+"""What a person looks at when training is over: the page, its figures as JSON, the history and the predictions."""
 
 import csv
 import io
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from artifact.figures import confusion_matrix, label_figures
-from artifact.session import available_cpus
+from training.audit import Audit
+from training.charts import draw_history, draw_reliability, draw_thresholds
 from training.checkpoint import Progress
-from training.findings import Findings
-from training.run_folder import write_whole
+from training.findings import Answers, Findings
+from training.gallery import choose, varied
+from training.measuring import measure
+from training.metrics import Duplicates, Metrics
+from training.origin import Origin
+from training.page import chart_uri, render
+from training.run_folder import PAGE_FILE, write_whole
+from training.shown import shown_file
+from training.wording import describe_plan
 
 
-def write_report(folder: Path, findings: Findings) -> None:
-    """Write all files of the report."""
-    ours = findings.published
-    test = ours.answers["test"]
-    confusion = confusion_matrix(test.scores, test.labels)
-    _write_metrics(folder, findings, confusion)
-    write_history(folder, ours.progress)
-    np.savez_compressed(folder / "predictions.npz", scores=test.scores, labels=test.labels, names=np.array(test.names))
-    draw_curves(folder, ours.progress)
-    draw_confusion(folder, confusion, findings.labels)
-
-
-def _write_metrics(folder: Path, findings: Findings, confusion: NDArray[np.int64]) -> None:
-    ours = findings.published
-    metrics = {
-        "figures": {split: figures.model_dump() for split, figures in ours.figures.items()},
-        "calibration": {"temperature": ours.temperature},
-        "seeds": [
-            {"seed": trial.seed} | {split: figures.model_dump() for split, figures in trial.figures.items()}
-            for trial in findings.trials
-        ],
-        "baseline": findings.baseline
-        and {split: figures.model_dump() for split, figures in findings.baseline.figures.items()},
-        "test": {"labels": label_figures(confusion, findings.labels), "confusion": confusion.tolist()},
-        "training": {
-            "epochs": len(ours.progress.epochs),
-            "best_epoch": ours.progress.best + 1,
-            "seconds": round(sum(epoch["seconds"] for epoch in ours.progress.epochs), 1),
-        },
-        "hardware": {"machine": platform.machine(), "cpus": available_cpus(), "system": platform.system()},
-        "tools": {"python": platform.python_version(), "keras": version("keras"), "numpy": version("numpy")},
-    }
-    write_whole(folder / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+def write_report(folder: Path, findings: Findings, origin: Origin, audit: Audit | None = None) -> None:
+    """Write all files of the report; the same findings always give the same bytes."""
+    metrics = measure(findings, origin, Duplicates.of(audit) if audit else None)
+    write_whole(folder / "metrics.json", json.dumps(metrics.model_dump(), indent=2) + "\n")
+    write_history(folder, findings.published.progress)  # the last epoch may have been saved just before a kill
+    _write_predictions(folder, findings.published.answers["test"])
+    write_whole(folder / PAGE_FILE, _page(findings, metrics))
 
 
 def write_history(folder: Path, progress: Progress) -> None:
@@ -62,32 +39,28 @@ def write_history(folder: Path, progress: Progress) -> None:
     write_whole(folder / "history.csv", text.getvalue())
 
 
-def draw_curves(folder: Path, progress: Progress) -> None:
-    """Draw curves.png: loss and accuracy over the epochs, with the best epoch marked."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    numbers = range(1, len(progress.epochs) + 1)
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            axes.plot(numbers, [epoch[key] for epoch in progress.epochs], marker=".", label=label)
-        axes.axvline(progress.best + 1, color="grey", linestyle=":", label="best epoch")
-        axes.set(xlabel="epoch", ylabel=name)
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(folder / "curves.png", dpi=100)
+def _write_predictions(folder: Path, test: Answers) -> None:
+    """Write predictions.npz: `scores` float32 [N, K], `labels` int64 [N] and `names` [N] of the test split."""
+    names = np.array([shown_file(name) for name in test.names])
+    scores = test.scores.astype(np.float32)
+    np.savez_compressed(folder / "predictions.npz", scores=scores, labels=test.labels, names=names)
 
 
-def draw_confusion(folder: Path, confusion: NDArray[np.int64], names: tuple[str, ...]) -> None:
-    """Draw confusion.png: what share of each label's photos (row) was answered how (column), with the counts."""
-    side = 3 + 0.6 * len(names)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.subplots()
-    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for (row, column), count in np.ndenumerate(confusion):
-        if count:
-            colour = "white" if shares[row, column] > 0.5 else "black"  # noqa: PLR2004 - readable on either
-            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="answer", ylabel="label")
-    figure.savefig(folder / "confusion.png", dpi=100)
+def _page(findings: Findings, metrics: Metrics) -> str:
+    ours = findings.published
+    head_epochs = ours.plan.schedule.head_epochs
+    return render(
+        "report.html",
+        m=metrics,
+        labels=findings.labels,
+        plan=describe_plan(ours.plan),
+        head_epochs=head_epochs,
+        gallery=choose(findings),
+        varied=varied(findings),
+        charts={
+            "loss": chart_uri(draw_history(ours.progress, "loss", head_epochs)),
+            "accuracy": chart_uri(draw_history(ours.progress, "accuracy", head_epochs)),
+            "reliability": chart_uri(draw_reliability(metrics)),
+            "thresholds": chart_uri(draw_thresholds(metrics)),
+        },
+    )

@@ -18,7 +18,8 @@ REVISION_FILE = "revision.txt"
 MODEL_FILE = "model.keras"
 SCORES_FILE = "scores.npz"
 PLAN_FILE = "plan.json"
-REPORT_FILES = ("metrics.json", "history.csv", "curves.png", "confusion.png", "predictions.npz")
+PAGE_FILE = "report.html"
+REPORT_FILES = (PAGE_FILE, "metrics.json", "history.csv", "predictions.npz")
 DIGESTED_FILES = (MODEL_FILE, GOLDEN_FILE, SAMPLES_FILE, *(f"report/{name}" for name in REPORT_FILES))
 
 
