@@ -1,7 +1,7 @@
 """What a model says of itself: the card is written at training, completed at export, and obeyed wherever it is used."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AwareDatetime,
@@ -90,6 +90,14 @@ class Weights(Strict):
     licence: Text = Field(description="licence of the trained weights")
 
 
+class Quantised(Strict):
+    """What an 8-bit model lost against the float one, on the validation split."""
+
+    accuracy_lost: float = Field(le=1, description="share of the photos; below zero where it gained")
+    agreement: Share = Field(description="share of the photos that both answer with the same label")
+    photos: int = Field(ge=1, description="training photos that it was calibrated with")
+
+
 class Export(Strict):
     """How the ONNX file was made, and how closely it answers as the Keras model did on the golden samples."""
 
@@ -97,7 +105,12 @@ class Export(Strict):
     precision: Literal["float32", "int8"]
     nodes: int = Field(ge=1)
     transposes: int = Field(ge=0)
-    max_abs_difference: float = Field(ge=0)
+    max_abs_difference: float = Field(ge=0, description="of the float model's scores from Keras's")
+    model_bytes: int | None = Field(default=None, ge=1, description="size of the graph, without this card in it")
+    golden_tolerance: float = Field(
+        default=1e-3, gt=0, le=0.2, description="how far scores may be from the golden ones"
+    )
+    quantised: Quantised | None = Field(default=None, description="for int8")
     tools: dict[str, str] = Field(description="name and version of each library that took part")
 
 
@@ -112,6 +125,7 @@ class RunCard(Strict):
     input: InputSpec
     temperature: float = Field(gt=0, description="the logits are divided by it, inside the graph")
     accept_threshold: Share = Field(description="a top score at or over it is accepted, one under it is for review")
+    accept_precision: Share | None = Field(default=None, description="what the threshold promises: the share of right")
     figures: dict[Split, SplitFigures]
     data: TrainingData
     weights: Weights
@@ -159,8 +173,16 @@ class ModelCard(RunCard):
         return self
 
     def embedded_digest(self) -> str:
-        """The digest of all of the card but `files`; the ONNX file holds it in its metadata."""
-        return digest_bytes(self.model_dump_json(exclude={"files"}).encode())
+        """The digest of all that stands in the card but `files`; the ONNX file holds it in its metadata.
+
+        A key that the file did not have takes no part: cards that were written before there was such a key stay valid.
+        """
+        return digest_bytes(self.model_dump_json(exclude={"files"}, exclude_unset=True).encode())
+
+    @classmethod
+    def complete(cls, **fields: Any) -> Self:
+        """A new card, in which every key is set, as it will be when it is read again."""
+        return cls.model_validate_json(cls(**fields).model_dump_json())
 
 
 def _places(error: ValidationError) -> str:

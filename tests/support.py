@@ -125,7 +125,7 @@ def slow(products: int, side: int = 1500) -> Extra:
 
 
 def card(name: str = "tiny", version: str = "1", spec: InputSpec = SPEC, labels: tuple[str, ...] = LABELS) -> ModelCard:
-    return ModelCard(
+    return ModelCard.complete(
         name=name,
         description="Tells dark pictures from light ones.",
         created=datetime(2026, 1, 1, tzinfo=UTC),

@@ -46,6 +46,7 @@ def finish(
         input=recipe.input,
         temperature=ours.temperature,
         accept_threshold=ours.threshold,
+        accept_precision=recipe.calibration.precision,
         figures=ours.figures,
         data=_training_data(recipe, dataset, splits),
         weights=_weights(findings, weights),
