@@ -70,7 +70,10 @@ def _folded(onnx_model: Any) -> Any:
         target = Path(folder) / "folded.onnx"
         options.optimized_model_filepath = str(target)
         ort.InferenceSession(onnx_model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        return onnx.load(target)
+        folded = onnx.load(target)
+    del folded.opset_import[:]  # onnxruntime names every set it knows
+    folded.opset_import.extend([onnx.helper.make_opsetid("", OPSET)])
+    return folded
 
 
 def _name_batch(onnx_model: Any) -> None:
