@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 BENCHMARKS = {
     "accuracy": "the share of a test split that a running service answers right, and as Keras did",
+    "models": "each model version's size, time on one core, and accuracy",
     "overhead": "what a request costs over decode and bare onnxruntime in one process",
     "decode": "our decoder beside others",
 }

@@ -1,0 +1,77 @@
+"""Every model version beside the others: size, time for an image on one core, and accuracy, float and INT8."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from artifact.card import ModelCard
+from artifact.command import Options
+from artifact.repository import Artifact, Repository
+from artifact.session import Session
+
+BATCHES = (1, 16)
+_HEAD = ("model", "version", "precision", "MB", "parameters", *(f"ms at {batch}" for batch in BATCHES), "test accuracy")
+
+
+class ModelsOptions(Options):
+    """Time every version of every model on one core, interleaved, and show it beside its size and accuracy.
+
+    Example: hangtag bench models --models models
+    """
+
+    models: Path = Field(Path("models"), description="the model repository")
+    rounds: int = Field(30, ge=1, description="how often the versions take turns")
+
+
+class _Timed:
+    """One version, and how long an image took in each batch size."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.card = artifact.card
+        self.size = len(artifact.model)
+        self._session = Session(artifact.model, artifact.card)
+        self._pixels = artifact.golden.pixels
+        self.seconds: dict[int, list[float]] = {batch: [] for batch in BATCHES}
+
+    def take_turn(self) -> None:
+        for batch, seconds in self.seconds.items():
+            pixels: NDArray[np.uint8] = np.resize(self._pixels, (batch, *self._pixels.shape[1:]))
+            started = perf_counter()
+            self._session.run(pixels)
+            seconds.append((perf_counter() - started) / batch)
+
+    def row(self) -> tuple[str, ...]:
+        times = (f"{statistics.median(seconds) * 1e3:.2f}" for seconds in self.seconds.values())
+        card = self.card
+        size, parameters = f"{self.size / 1e6:.2f}", f"{card.weights.parameters:,}"
+        return card.name, card.version, card.export.precision, size, parameters, *times, _accuracy(card)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the table."""
+    options = ModelsOptions.parse("bench models", arguments)
+    repository = Repository(options.models)
+    timed = [
+        _Timed(repository.open(name, version)) for name in repository.names() for version in repository.versions(name)
+    ]
+    for _ in range(options.rounds):
+        for version in timed:
+            version.take_turn()
+    rows = [_HEAD, *(version.row() for version in timed)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+def _accuracy(card: ModelCard) -> str:
+    figures = card.figures.get("test")
+    if figures is None:
+        return "not measured"
+    low, high = figures.accuracy_interval
+    return f"{figures.accuracy:.2%} of {figures.count:,} ({low:.2%} to {high:.2%})"

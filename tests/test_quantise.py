@@ -1,0 +1,113 @@
+"""INT8: published where it loses next to nothing, refused where it would lose more, and served like any other."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import hangtag
+from artifact.card import RunCard
+from artifact.digest import digest_files
+from artifact.errors import DataError, ExportError
+from artifact.golden import GoldenSamples
+from artifact.repository import Repository
+from artifact.samples import RunSamples, Samples
+from artifact.session import Session
+from export.loss import measure
+from export.publish import publish
+from support import Service
+
+
+@pytest.fixture(scope="module")
+def models(drawn_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the drawn model, float and then INT8."""
+    root = tmp_path_factory.mktemp("int8")
+    for options in ([], ["--int8"]):
+        assert hangtag.main(["export", str(drawn_run), "--models", str(root), *options]) == 0
+    return root
+
+
+def test_an_int8_version_says_what_it_lost(models: Path):
+    exact, quantised = (Repository(models).open("drawn", version).card for version in ("1", "2"))
+    assert (exact.export.precision, exact.export.quantised) == ("float32", None)
+    assert quantised.export.precision == "int8"
+    assert quantised.export.quantised is not None
+    assert quantised.export.quantised.agreement == 1
+    assert quantised.export.quantised.photos == 96
+    assert quantised.figures["test"].accuracy == exact.figures["test"].accuracy == 1
+    assert quantised.export.model_bytes is not None
+
+
+def test_its_convolutions_are_in_8_bits_and_its_head_is_not(models: Path):
+    artifact = Repository(models).open("drawn", "2")
+    scores = Session(artifact.model, artifact.card).run(artifact.golden.pixels)
+    exact = Repository(models).open("drawn", "1").golden.scores
+    assert 0 < np.abs(scores - exact).max() < 0.2
+    assert np.array_equal(scores.argmax(1), exact.argmax(1))
+    assert b"DequantizeLinear" in artifact.model
+
+
+def test_the_service_serves_it(models: Path, drawn_root: Path):
+    with Service(models) as service:
+        for label in ("blue", "green", "red"):
+            answer = service.classify((drawn_root / "drawn" / label / "000.png").read_bytes(), "drawn")
+            assert answer.json()["version"] == "2"
+            assert answer.json()["predictions"][0]["label"] == label
+
+
+def fragile_run(drawn_run: Path, folder: Path) -> Path:
+    """A run whose network tells colours by what is a thousandth of another channel, and lost in 8 bits."""
+    run = Path(shutil.copytree(drawn_run, folder / "run"))
+    card, golden = RunCard.read(run), GoldenSamples.load(run / "golden.npz")
+    pixels = keras.Input(card.input.shape)
+    mixed = keras.layers.Conv2D(4, 1, name="mixed")(pixels)
+    mean = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(mixed))
+    model = keras.Model(pixels, keras.layers.Softmax()(keras.layers.Dense(3, name="head")(mean)))
+    colours = np.hstack([np.eye(3) / 1000, np.full((3, 1), 100)])
+    model.get_layer("mixed").set_weights([colours.reshape(1, 1, 3, 4), np.zeros(4)])
+    red, green, blue = np.eye(3) * 300
+    model.get_layer("head").set_weights(
+        [np.vstack([np.stack([blue, green, red], axis=1), np.zeros((1, 3))]), np.zeros(3)]
+    )
+    model.save(run / "model.keras")
+    replace(golden, scores=model.predict(golden.pixels, verbose=0)).save(run / "golden.npz")
+    (run / "card.json").write_text(card.model_copy(update={"files": digest_files(run, card.files)}).to_json())
+    return run
+
+
+def test_a_model_that_loses_too_much_is_not_published(drawn_run: Path, tmp_path: Path):
+    run, repository = fragile_run(drawn_run, tmp_path), Repository(tmp_path / "models")
+    with pytest.raises(ExportError, match=r"In 8 bits the model gets \d+ more of 12 validation photos wrong .*--int8"):
+        publish(run, repository, int8=True)
+    assert not (tmp_path / "models").exists()
+    publish(run, repository)
+    assert repository.versions("drawn") == ["1"]
+
+
+def test_what_is_allowed_to_be_lost_is_half_a_point_or_one_photo():
+    pixels, labels = np.zeros((1000, 1, 1, 1), np.uint8), np.zeros(1000, np.int64)
+
+    def lose(count: int, of: int) -> float:
+        def answer(wrong: int):
+            scores = np.tile(np.array([0.9, 0.1], np.float32), (of, 1))
+            scores[:wrong] = scores[:wrong, ::-1]
+            parts = iter(np.split(scores, range(32, of, 32)) * 2)
+            return lambda _: next(parts)
+
+        part = Samples(pixels[:of], labels[:of])
+        samples = RunSamples(pixels[:8], {"validation": part, "test": part})
+        return measure(answer(0), answer(count), samples, 0.9).quantised.accuracy_lost
+
+    assert lose(5, 1000) == pytest.approx(0.005)
+    assert lose(1, 20) == pytest.approx(0.05)
+    for count, of in ((6, 1000), (2, 20)):
+        with pytest.raises(ExportError, match=f"gets {count} more of {of} validation photos wrong"):
+            lose(count, of)
+
+
+def test_a_run_without_its_samples_says_how_to_get_them(tmp_path: Path):
+    with pytest.raises(DataError, match=r"samples\.npz is not whole .*--resume"):
+        RunSamples.load(tmp_path)
