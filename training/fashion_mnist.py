@@ -3,17 +3,16 @@
 import gzip
 import zlib
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from artifact.card import Split
 from artifact.errors import DataError
 from training.data import Photo, hold_out
 from training.download import Remote, fetch
+from training.png import as_png
 
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 LABELS = (
@@ -60,7 +59,7 @@ class FashionMnist:
         labels = read_idx(self._file(f"{part}-labels-idx1-ubyte.gz")).astype(np.int64)
         images = read_idx(self._file(f"{part}-images-idx3-ubyte.gz"))
         for index in self._chosen(split, labels):
-            yield Photo(_png(images[index]), int(labels[index]), f"fashion-mnist {part} {index}")
+            yield Photo(as_png(images[index]), int(labels[index]), f"fashion-mnist {part} {index}")
 
     def _chosen(self, split: Split, labels: NDArray[np.int64]) -> NDArray[np.int64]:
         if split == "test":
@@ -84,9 +83,3 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     if dimensions == 0 or len(content) != header + shape.prod():
         raise DataError(f"{path} is not a whole idx file of bytes; remove it, and it is downloaded again.")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
-
-
-def _png(image: NDArray[np.uint8]) -> bytes:
-    encoded = BytesIO()
-    Image.fromarray(image).save(encoded, "PNG", compress_level=1)
-    return encoded.getvalue()

@@ -12,15 +12,18 @@ from artifact.digest import digest_files
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
 from artifact.samples import MEASURED, RunSamples
+from training.auditor import audit
 from training.data import Dataset, Loaded, digest_samples, first_of_each_label
 from training.findings import Findings
 from training.networks import calibrated
 from training.origin import Origin, hardware, tools
+from training.png import as_png
 from training.recipe import Recipe
 from training.report import write_report
 from training.run_folder import DIGESTED_FILES, MODEL_FILE, SCORES_FILE, RunFolder, write_whole
 from training.transfer import initial_weights
 from training.trials import predict
+from training.veil import veil
 
 _GOLDEN_PER_LABEL = 3
 _CALIBRATION_PHOTOS = 512
@@ -37,7 +40,7 @@ def finish(
     _golden_samples(dataset, recipe, model).save(run.path / GOLDEN_FILE)
     _run_samples(splits, recipe.seed).save(run.path)
     _save_scores(run, findings)
-    write_report(run.report, findings, _origin(run, dataset, splits))
+    write_report(run.report, findings, _origin(run, dataset, splits), audit(dataset))
     card = RunCard(
         name=recipe.name,
         description=recipe.description,
@@ -70,9 +73,11 @@ def _origin(run: RunFolder, dataset: Dataset, splits: Mapping[Split, Loaded]) ->
 
 def _golden_samples(dataset: Dataset, recipe: Recipe, model: Any) -> GoldenSamples:
     """A few validation photos of each label, and the model's scores."""
-    photos = first_of_each_label(dataset, "validation", _GOLDEN_PER_LABEL)
-    pixels = np.stack([decode(photo.data, recipe.input) for photo in photos])
-    return GoldenSamples(tuple(photo.data for photo in photos), pixels, predict(model, pixels))
+    images = [photo.data for photo in first_of_each_label(dataset, "validation", _GOLDEN_PER_LABEL)]
+    if not recipe.data.share_photos:
+        images = [as_png(veil(decode(image, recipe.input))) for image in images]
+    pixels = np.stack([decode(image, recipe.input) for image in images])
+    return GoldenSamples(tuple(images), pixels, predict(model, pixels))
 
 
 def _run_samples(splits: Mapping[Split, Loaded], seed: int) -> RunSamples:

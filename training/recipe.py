@@ -21,6 +21,7 @@ class DataSection(Strict):
         default=None, description="each label of the model, and the labels of the photos that it stands for"
     )
     licence: Text = "not stated"
+    share_photos: bool = Field(default=True, description="whether the model may carry photos: samples, and its report")
     validation: float = Field(default=0.1, gt=0, lt=0.5)
     test: float = Field(default=0.1, gt=0, lt=0.5, description="where the photos come without a test split")
 

@@ -19,6 +19,7 @@ from training.networks import describe
 from training.recipe import Plan, Recipe
 from training.run_folder import RunFolder
 from training.trainer import Trainer
+from training.veil import veil_all
 
 _BATCH = 64
 _AUGMENTED_PHOTOS, _AUGMENTED_EPOCHS = 4, 6
@@ -66,16 +67,20 @@ class Trials:
         first, *others = planned(self._recipe)
         trials = [self._measure(first, get_args(Split)), *(self._measure(what, MEASURED) for what in others)]
         splits = self._photos.splits(self._recipe.input)
+        shown = (lambda photos: photos) if self._recipe.data.share_photos else veil_all
         return Findings(
             recipe=self._recipe,
             labels=self._labels,
             trials=tuple(trials[: self._recipe.seeds]),
             baseline=trials[-1] if self._recipe.baseline else None,
-            pixels=splits["test"].samples.pixels,
-            augmented=augmented_samples(
-                splits["train"].samples.pixels[:_AUGMENTED_PHOTOS], self._recipe, _AUGMENTED_EPOCHS
-            ),
+            pixels=shown(splits["test"].samples.pixels),
+            augmented=shown(augmented_samples(self._some(splits["train"]), self._recipe, _AUGMENTED_EPOCHS)),
         )
+
+    def _some(self, loaded: Loaded) -> NDArray[np.uint8]:
+        """A few photos of different labels, as far as there are."""
+        firsts = np.unique(loaded.samples.labels, return_index=True)[1]
+        return loaded.samples.pixels[np.resize(firsts, _AUGMENTED_PHOTOS)]
 
     def _measure(self, what: Planned, wanted: tuple[Split, ...]) -> Trial:
         """Calibrate a network on the validation split, and see how it answers."""
