@@ -4,16 +4,45 @@ import re
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
 import hangtag
 from artifact import errors
+from artifact.card import InputSpec, Resize
 from benchmarks.command import BENCHMARKS
 from service import problems
 from service.metrics import DECISIONS, OUTCOMES, REASONS, STAGES
 from service.settings import Settings
 from support import ROOT, Service
+from training.recipe import (
+    AugmentationSection,
+    Baseline,
+    CalibrationSection,
+    DataSection,
+    HeadSection,
+    PlainNetwork,
+    Recipe,
+    ResidualNetwork,
+    ScheduleSection,
+    TransferNetwork,
+)
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+RECIPES = (ROOT / "docs" / "recipes.md").read_text()
+SECTIONS = (
+    Recipe,
+    DataSection,
+    InputSpec,
+    Resize,
+    ResidualNetwork,
+    PlainNetwork,
+    TransferNetwork,
+    AugmentationSection,
+    ScheduleSection,
+    HeadSection,
+    CalibrationSection,
+    Baseline,
+)
 
 # What a client can never see: these end a command, a load or a training, not a request.
 NOT_OF_REQUESTS = (
@@ -90,3 +119,9 @@ def test_the_docs_link_only_to_what_is_there():
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)
+def test_every_key_of_a_recipe_is_documented(section: type[BaseModel]):
+    for key in section.model_fields:
+        assert re.search(rf"`([a-z]+\.)?{key}[.`]|\[{key}\]", RECIPES), key

@@ -173,7 +173,8 @@ def _optimizer(schedule: ScheduleSection, rate: Any) -> Any:
 def _precision() -> Iterator[None]:
     """Compute in bfloat16 where there is a GPU; weights, logits and whatever is saved stay float32."""
     before = keras.config.dtype_policy()
-    if keras.distribution.list_devices("gpu"):
+    device = str(keras.ops.zeros(1).device).lower()  # each backend has a name of its own for a GPU
+    if "gpu" in device or "cuda" in device:
         keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         yield
