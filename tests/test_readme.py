@@ -40,6 +40,12 @@ def test_the_recipe_for_ones_own_photos_is_valid():
     assert Recipe.model_validate(tomllib.loads(block("and write a recipe, `shop.toml`:"))).data.folder == "shop"
 
 
+def test_the_transfer_that_takes_its_networks_place_is_valid():
+    recipe = tomllib.loads(block("and write a recipe, `shop.toml`:"))
+    transfer = tomllib.loads(block("at least 160 pixels each way into `[input]`."))
+    assert Recipe.model_validate(recipe | transfer).network.kind == "transfer"
+
+
 def test_every_make_target_that_is_named_is_there():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"\bmake ([a-z-]+)", README):
