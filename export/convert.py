@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import onnx
 import onnxruntime as ort
 import tensorflow as tf
@@ -26,6 +27,7 @@ def convert(path: Path, card: RunCard) -> Any:
     data between layouts more than twice.
     """
     model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    _hold_constants(model)
     spec = tf.TensorSpec((None, *card.input.shape), tf.uint8, name=INPUT)
 
     @tf.function(input_signature=[spec])  # type: ignore[untyped-decorator]  # tensorflow ships no types
@@ -59,6 +61,15 @@ def check_layout(onnx_model: Any) -> None:
 def tool_versions() -> dict[str, str]:
     """The version of each library that takes part in an export."""
     return {tool.__name__: tool.__version__ for tool in TOOLS}
+
+
+def _hold_constants(model: Any) -> None:
+    """Turn the tensors that Normalization layers hold into arrays; tf2onnx would take them for inputs."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            _hold_constants(layer)
+        elif isinstance(layer, keras.layers.Normalization):
+            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
 
 
 def _folded(onnx_model: Any) -> Any:
