@@ -25,6 +25,7 @@ from training.recipe import (
     ResidualNetwork,
     ScheduleSection,
     TransferNetwork,
+    Tried,
 )
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
@@ -42,6 +43,7 @@ SECTIONS = (
     HeadSection,
     CalibrationSection,
     Baseline,
+    Tried,
 )
 
 # What a client can never see: these end a command, a load or a training, not a request.

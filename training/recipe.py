@@ -187,6 +187,14 @@ class Baseline(Plan):
     description: Text
 
 
+class Tried(Strict):
+    """Something that was tried before the recipe became what it is."""
+
+    what: Text
+    validation: Share = Field(description="validation accuracy")
+    milliseconds: float | None = Field(default=None, gt=0, description="for a photo, on one core")
+
+
 class Recipe(Plan):
     """A whole recipe."""
 
@@ -197,6 +205,7 @@ class Recipe(Plan):
     data: DataSection
     calibration: CalibrationSection = CalibrationSection()
     baseline: Baseline | None = None
+    tried: tuple[Tried, ...] = Field(default=(), description="for the report: what the choice of network rests on")
 
 
 def find_recipe(name_or_path: str) -> Path:

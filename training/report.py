@@ -57,6 +57,7 @@ def _page(findings: Findings, metrics: Metrics) -> str:
         head_epochs=head_epochs,
         gallery=choose(findings),
         varied=varied(findings),
+        tried=findings.recipe.tried,
         are_shared=findings.recipe.data.share_photos,
         charts={
             "loss": chart_uri(draw_history(ours.progress, "loss", head_epochs)),
