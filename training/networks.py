@@ -39,9 +39,8 @@ def describe(section: Network) -> str:
     if section.kind == "plain":
         return f"plain network, convolutions {list(section.convolutions)}, dense layers {list(section.dense)}"
     width = "" if section.alpha is None else f" {section.alpha:g}"
-    return (
-        f"{section.backbone}{width}, {'frozen' if section.frozen else 'fine-tuned'}, head {[*section.dense, 'labels']}"
-    )
+    head = f", dense layers {list(section.dense)}" if section.dense else ""
+    return f"{section.backbone}{width}, {'frozen' if section.frozen else 'fine-tuned'}{head}"
 
 
 def _residual_network(section: ResidualNetwork, spec: InputSpec, labels: int) -> Any:
