@@ -109,14 +109,20 @@ def test_a_killed_run_goes_on_to_the_same_end(drawn_run: Path, drawn_root: Path,
         assert resumed == pytest.approx(whole, rel=1e-3)
 
 
+@pytest.fixture(scope="module")
+def transferred(drawn_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of a transfer: two epochs of the head, and four of all."""
+    folder = tmp_path_factory.mktemp("transferred")
+    recipe, runs = write_transfer(folder), folder / "runs"
+    assert hangtag.main(["train", str(recipe), "--data", str(drawn_root), "--runs", str(runs)]) == 0
+    [run] = runs.iterdir()
+    return run
+
+
 @pytest.mark.parametrize("line", ["seed-3  epoch   2/6", "seed-3  epoch   4/6"], ids=["head", "fine-tuning"])
-def test_a_killed_transfer_goes_on_to_the_same_end(drawn_root: Path, tmp_path: Path, line: str):
-    recipe = write_transfer(tmp_path)
-    arguments = ["train", str(recipe), "--data", str(drawn_root), "--runs", str(tmp_path / "whole")]
-    assert hangtag.main(arguments) == 0
-    [whole] = (tmp_path / "whole").iterdir()
-    resumed = kill_and_resume(recipe, drawn_root, tmp_path / "resumed", line)
-    for after, without in zip(history(resumed), history(whole), strict=True):
+def test_a_killed_transfer_goes_on_to_the_same_end(transferred: Path, drawn_root: Path, tmp_path: Path, line: str):
+    resumed = kill_and_resume(transferred / "recipe.toml", drawn_root, tmp_path / "resumed", line)
+    for after, without in zip(history(resumed), history(transferred), strict=True):
         assert after == pytest.approx(without, rel=2e-2, abs=1e-4)
 
 
