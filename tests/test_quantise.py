@@ -19,6 +19,7 @@ from artifact.repository import Repository
 from artifact.samples import RunSamples, Samples
 from artifact.session import Session
 from drawn import draw_dataset
+from export.bias import shift
 from export.loss import measure
 from export.publish import publish
 from support import Service
@@ -58,6 +59,22 @@ def served(models: Path) -> Iterator[Service]:
     """A service whose newest version is the INT8 one."""
     with Service(models) as running:
         yield running
+
+
+def test_the_biases_take_off_what_rounded_weights_add():
+    random = np.random.default_rng(0)
+    weights, image = random.normal(size=(6, 2, 3, 3)).astype(np.float32), random.random((1, 4, 3, 3), np.float32)
+    image[:] = image.mean(axis=(2, 3), keepdims=True)
+    step = np.abs(weights).max(axis=(1, 2, 3), keepdims=True) / 127
+    rounded = np.rint(weights / step) * step
+
+    def convolved(kernel: np.ndarray) -> np.ndarray:
+        halves = zip(np.split(kernel, 2), np.split(image[0], 2), strict=True)  # two groups
+        return np.concatenate([(part * half).sum(axis=(1, 2, 3)) for part, half in halves])
+
+    added = shift(weights, image.mean(axis=(0, 2, 3)))
+    assert np.abs(convolved(rounded) - convolved(weights)).max() > 1e-3
+    assert convolved(rounded) - added == pytest.approx(convolved(weights), abs=1e-5)
 
 
 def test_the_service_serves_it(served: Service, drawn_root: Path):
