@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -11,7 +12,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 from tqdm import tqdm
 
-from artifact.card import InputSpec, ModelCard
+from artifact.card import InputSpec, ModelCard, Version
 from artifact.command import Options
 from artifact.errors import DataError, HangtagError, ImageError
 from artifact.figures import split_figures
@@ -34,6 +35,7 @@ class AccuracyOptions(Options):
     url: str = Field("http://127.0.0.1:8000", description="where the service listens")
     data: Path = Field(Path("data"), description="the data root")
     models: Path = Field(Path("models"), description="the model repository, with Keras's answers in its reports")
+    version: Version | None = Field(None, description="the version to ask, instead of the one that is in service")
     concurrency: int = Field(16, ge=1, le=1024, description="requests at the same time")
 
 
@@ -41,25 +43,43 @@ def run(arguments: Sequence[str]) -> int:
     """Measure; returns 0 when the answers are those of Keras, of an INT8 model 99 % of them, else 1."""
     options = AccuracyOptions.parse("bench accuracy", arguments)
     recipe = read_recipe(find_recipe(options.recipe))
-    photos = list(open_dataset(recipe, options.data).photos("test"))
-    photos = [photo for photo in photos if _can_be_decoded(photo, recipe.input)]
-    card, scores = asyncio.run(_ask_all(options, recipe.name, photos))
+    card = _card_in_service(options, recipe.name)
+    photos = [
+        photo for photo in open_dataset(recipe, options.data).photos("test") if _can_be_decoded(photo, card.input)
+    ]
     labels = np.array([photo.label for photo in photos])
-    figures = split_figures(scores, labels, card.accept_threshold)
-    low, high = figures.accuracy_interval
-    right = round(figures.accuracy * len(photos))
-    print(
-        f"{card.name} {card.version} ({card.export.precision}) at {options.url}: "
-        f"{right} of {len(photos)} right, accuracy {figures.accuracy:.4f} (95 % interval {low:.4f} to {high:.4f}), "
-        f"balanced {_balanced(scores, labels):.4f}"
-    )
-    print(f"accepted: {figures.accepted_share:.4f}, of which {figures.accepted_precision or 0:.4f} right")
-    keras = _keras_scores(options.models / card.name / card.version / PREDICTIONS, len(photos))
+    keras = _keras_scores(options.models / card.name / card.version / PREDICTIONS, labels)
+    scores = asyncio.run(_ask_all(options, card, photos))
+    print(f"{card.name} {card.version} ({card.export.precision}) at {options.url}:")
+    _print_figures(scores, labels, card.accept_threshold)
     differing = int((scores.argmax(1) != keras.argmax(1)).sum())
     largest = float(np.abs(scores - keras).max())
     print(f"labels that differ from Keras: {differing} of {len(photos)}; largest difference of a score: {largest:.2g}")
     allowed = max(1, INT8_DIFFERING * len(photos)) if card.export.precision == "int8" else 0
     return 1 if differing > allowed else 0
+
+
+def _card_in_service(options: AccuracyOptions, name: str) -> ModelCard:
+    """The card of the version to ask, from the repository; raises HangtagError where the service has another."""
+    try:
+        served = httpx.get(f"{options.url}/v1/models/{name}", timeout=30).raise_for_status().json()
+    except httpx.HTTPError as error:
+        raise _no_answer(options.url, error) from error
+    version = options.version or served["version"]
+    card = ModelCard.read(options.models / name / version)
+    if version == served["version"]:
+        if served["card"] is None:
+            raise HangtagError(f"{name} at {options.url} is {served['status']}, not ready: {served['reason']}")
+        if served["card"]["files"] != card.files:
+            raise HangtagError(
+                f"{name} {version} at {options.url} is not the one in {options.models}; "
+                "name the service's own repository by --models."
+            )
+    return card
+
+
+def _no_answer(url: str, error: Exception) -> HangtagError:
+    return HangtagError(f"{url} did not answer as it should ({error}); is it running?")
 
 
 def _can_be_decoded(photo: Photo, spec: InputSpec) -> bool:
@@ -71,50 +91,60 @@ def _can_be_decoded(photo: Photo, spec: InputSpec) -> bool:
     return True
 
 
+def _print_figures(scores: NDArray[np.float64], labels: NDArray[np.int64], threshold: float) -> None:
+    figures = split_figures(scores, labels, threshold)
+    low, high = figures.accuracy_interval
+    print(
+        f"{round(figures.accuracy * len(labels))} of {len(labels)} right, accuracy {figures.accuracy:.4f} "
+        f"(95 % interval {low:.4f} to {high:.4f}), balanced {_balanced(scores, labels):.4f}"
+    )
+    precision = "none" if figures.accepted_precision is None else f"{figures.accepted_precision:.4f}"
+    print(f"accepted: {figures.accepted_share:.4f} at or over {threshold:.4f}, of which {precision} right")
+
+
 def _balanced(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     """The mean over the labels of the share of their photos that are right."""
     right = scores.argmax(1) == labels
     return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
 
-async def _ask_all(options: AccuracyOptions, model: str, photos: list[Photo]) -> tuple[ModelCard, NDArray[np.float64]]:
-    """The card of the version that answered, and its scores [N, K] in the photos' order."""
+async def _ask_all(options: AccuracyOptions, card: ModelCard, photos: list[Photo]) -> NDArray[np.float64]:
+    """The scores [N, K] that the service answers, in the photos' order."""
+    order = {label: index for index, label in enumerate(card.labels)}
+    scores = np.full((len(photos), len(order)), np.nan)
+    todo = iter(enumerate(tqdm(photos, desc=f"asking {card.name}", unit="photo")))
     limits = httpx.Limits(max_connections=options.concurrency)
-    async with httpx.AsyncClient(base_url=options.url, limits=limits, timeout=30) as client:
-        try:
-            card = (await client.get(f"/v1/models/{model}")).raise_for_status().json()
-            if card["card"] is None:
-                raise HangtagError(f"{model} at {options.url} is {card['status']}, not ready: {card['reason']}")
-            order = {label: index for index, label in enumerate(card["card"]["labels"])}
-            scores = np.full((len(photos), len(order)), np.nan)
-            todo = iter(enumerate(tqdm(photos, desc=f"asking {model}", unit="photo")))
 
-            async def ask() -> None:
-                for index, photo in todo:
-                    for prediction in await _ask(client, model, photo):
-                        scores[index, order[prediction["label"]]] = prediction["score"]
+    async def ask(client: httpx.AsyncClient) -> None:
+        for index, photo in todo:
+            for prediction in await _ask(client, card, photo):
+                scores[index, order[prediction["label"]]] = prediction["score"]
 
-            async with asyncio.TaskGroup() as group:
-                for _ in range(options.concurrency):
-                    group.create_task(ask())
-        except* httpx.HTTPError as errors:
-            first = errors.exceptions[0]
-            raise HangtagError(f"{options.url} did not answer as it should ({first}); is it running?") from errors
-        return ModelCard.model_validate(card["card"]), scores
+    try:
+        async with (
+            httpx.AsyncClient(base_url=options.url, limits=limits, timeout=30) as client,
+            asyncio.TaskGroup() as group,
+        ):
+            for _ in range(options.concurrency):
+                group.create_task(ask(client))
+    except* httpx.HTTPError as errors:
+        first = errors.exceptions[0]
+        raise _no_answer(options.url, first) from errors
+    return scores
 
 
-async def _ask(client: httpx.AsyncClient, model: str, photo: Photo) -> list[dict[str, float]]:
+async def _ask(client: httpx.AsyncClient, card: ModelCard, photo: Photo) -> list[dict[str, Any]]:
     response = await client.post(
-        f"/v1/models/{model}/classify",
+        f"/v1/models/{card.name}/versions/{card.version}/classify",
         params={"top_k": 1000},
         content=photo.data,
         headers={"Content-Type": "application/octet-stream"},
     )
-    predictions: list[dict[str, float]] = response.raise_for_status().json()["predictions"]
+    predictions: list[dict[str, Any]] = response.raise_for_status().json()["predictions"]
     return predictions
 
 
-def _keras_scores(path: Path, count: int) -> NDArray[np.float32]:
+def _keras_scores(path: Path, labels: NDArray[np.int64]) -> NDArray[np.float32]:
     """What the Keras model answered on the same photos, float32 [N, K]."""
     if not path.is_file():
         raise DataError(
@@ -122,8 +152,9 @@ def _keras_scores(path: Path, count: int) -> NDArray[np.float32]:
         )
     with np.load(path, allow_pickle=False) as arrays:
         scores: NDArray[np.float32] = arrays["scores"]
-    if len(scores) != count:
-        raise DataError(
-            f"{path} holds {len(scores)} answers, but the test split has {count} photos; it is another split."
-        )
+        if not np.array_equal(arrays["labels"], labels):
+            raise DataError(
+                f"{path} holds {len(scores)} answers to other photos than the {len(labels)} of the test split here; "
+                "name the data root that the model was trained on by --data."
+            )
     return scores

@@ -8,6 +8,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from pydantic_settings import CliPositionalArg
 
 from artifact.card import ModelCard
 from artifact.command import Options
@@ -21,9 +22,10 @@ _HEAD = ("model", "version", "precision", "MB", "parameters", *(f"ms at {batch}"
 class ModelsOptions(Options):
     """Time every version of every model on one core, interleaved, and show it beside its size and accuracy.
 
-    Example: hangtag bench models --models models
+    Example: hangtag bench models fashion-mnist top-bottom/2
     """
 
+    names: CliPositionalArg[list[str]] = Field([], description="models, or versions such as `closet/2`; else all")
     models: Path = Field(Path("models"), description="the model repository")
     rounds: int = Field(30, ge=1, description="how often the versions take turns")
 
@@ -56,9 +58,7 @@ def run(arguments: Sequence[str]) -> int:
     """Print the table."""
     options = ModelsOptions.parse("bench models", arguments)
     repository = Repository(options.models)
-    timed = [
-        _Timed(repository.open(name, version)) for name in repository.names() for version in repository.versions(name)
-    ]
+    timed = [_Timed(repository.open(*version)) for version in _versions(repository, options.names)]
     for _ in range(options.rounds):
         for version in timed:
             version.take_turn()
@@ -67,6 +67,15 @@ def run(arguments: Sequence[str]) -> int:
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
+
+
+def _versions(repository: Repository, asked: list[str]) -> list[tuple[str, str]]:
+    """The name and version of each model that is asked for, or of all."""
+    found = []
+    for item in asked or repository.names():
+        name, _, version = item.partition("/")
+        found += [(name, version)] if version else [(name, each) for each in repository.versions(name)]
+    return found
 
 
 def _accuracy(card: ModelCard) -> str:

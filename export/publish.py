@@ -13,7 +13,7 @@ from artifact.errors import ExportError
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.repository import MODEL_FILE, Repository
 from artifact.samples import RunSamples
-from artifact.session import CARD_DIGEST_KEY, CARD_KEY, INPUT, OUTPUT, Session
+from artifact.session import CARD_DIGEST_KEY, CARD_KEY, INPUT, OUTPUT, Session, session_options
 from export.convert import OPSET, convert, count_transposes, tool_versions
 from export.loss import measure
 from export.quantise import quantise
@@ -80,7 +80,8 @@ def _quantised(run: Path, card: RunCard, exact: _Exported) -> _Exported:
 
 
 def _plain_answer(onnx_model: Any) -> Any:
-    session = ort.InferenceSession(onnx_model.SerializeToString(), providers=["CPUExecutionProvider"])
+    model = onnx_model.SerializeToString()
+    session = ort.InferenceSession(model, session_options(), providers=["CPUExecutionProvider"])
     return lambda pixels: session.run([OUTPUT], {INPUT: pixels})[0]
 
 

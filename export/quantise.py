@@ -15,6 +15,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from artifact.session import INPUT
+from export.bias import correct_biases
 
 _BATCH = 16
 # The head's Gemm and Softmax stay float, and so does what turns pixels into the network's numbers.
@@ -39,7 +40,7 @@ def quantise(onnx_model: Any, pixels: NDArray[np.uint8]) -> Any:
     """The model with its convolutions in 8 bits, calibrated on training photos, uint8 [N, H, W, C]."""
     with tempfile.TemporaryDirectory() as folder:
         source, shaped, target = (Path(folder) / f"{name}.onnx" for name in ("float", "shaped", "int8"))
-        onnx.save(onnx_model, source)
+        onnx.save(correct_biases(onnx_model, pixels), source)
         quant_pre_process(source, shaped, skip_optimization=True, skip_symbolic_shape=True)
         quantize_static(
             shaped,

@@ -1,6 +1,8 @@
 """INT8: published where it loses next to nothing, refused where it would lose more, and served like any other."""
 
+import re
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from artifact.golden import GoldenSamples
 from artifact.repository import Repository
 from artifact.samples import RunSamples, Samples
 from artifact.session import Session
+from drawn import draw_dataset
+from export.bias import shift
 from export.loss import measure
 from export.publish import publish
 from support import Service
@@ -50,12 +54,89 @@ def test_its_convolutions_are_in_8_bits_and_its_head_is_not(models: Path):
     assert b"DequantizeLinear" in artifact.model
 
 
-def test_the_service_serves_it(models: Path, drawn_root: Path):
-    with Service(models) as service:
-        for label in ("blue", "green", "red"):
-            answer = service.classify((drawn_root / "drawn" / label / "000.png").read_bytes(), "drawn")
-            assert answer.json()["version"] == "2"
-            assert answer.json()["predictions"][0]["label"] == label
+@pytest.fixture(scope="module")
+def served(models: Path) -> Iterator[Service]:
+    """A service whose newest version is the INT8 one."""
+    with Service(models) as running:
+        yield running
+
+
+def test_the_biases_take_off_what_rounded_weights_add():
+    random = np.random.default_rng(0)
+    weights, image = random.normal(size=(6, 2, 3, 3)).astype(np.float32), random.random((1, 4, 3, 3), np.float32)
+    image[:] = image.mean(axis=(2, 3), keepdims=True)
+    step = np.abs(weights).max(axis=(1, 2, 3), keepdims=True) / 127
+    rounded = np.rint(weights / step) * step
+
+    def convolved(kernel: np.ndarray) -> np.ndarray:
+        halves = zip(np.split(kernel, 2), np.split(image[0], 2), strict=True)  # two groups
+        return np.concatenate([(part * half).sum(axis=(1, 2, 3)) for part, half in halves])
+
+    added = shift(weights, image.mean(axis=(0, 2, 3)))
+    assert np.abs(convolved(rounded) - convolved(weights)).max() > 1e-3
+    assert convolved(rounded) - added == pytest.approx(convolved(weights), abs=1e-5)
+
+
+def test_the_service_serves_it(served: Service, drawn_root: Path):
+    for label in ("blue", "green", "red"):
+        answer = served.classify((drawn_root / "drawn" / label / "000.png").read_bytes(), "drawn")
+        assert answer.json()["version"] == "2"
+        assert answer.json()["predictions"][0]["label"] == label
+
+
+def bench(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    code = hangtag.main(["bench", *arguments])
+    captured = capsys.readouterr()
+    return code, captured.out + captured.err
+
+
+def asked(served: Service, drawn_run: Path, data: Path, models: Path) -> list[str]:
+    places = ["--url", served.url, "--data", str(data), "--models", str(models)]
+    return ["accuracy", str(drawn_run / "recipe.toml"), *places]
+
+
+def test_its_accuracy_over_http_is_shown_with_interval_and_accepted_share(
+    served: Service, drawn_run: Path, drawn_root: Path, models: Path, capsys: pytest.CaptureFixture[str]
+):
+    code, text = bench(asked(served, drawn_run, drawn_root, models), capsys)
+    assert code == 0, text
+    assert "drawn 2 (int8)" in text
+    assert "12 of 12 right, accuracy 1.0000 (95 % interval 0.7575 to 1.0000)" in text
+    assert re.search(r"accepted: [01]\.\d+ at or over 0\.\d+, of which [01]\.\d+ right", text)
+    assert "labels that differ from Keras: 0 of 12" in text
+
+
+def test_a_version_that_is_not_in_service_or_not_in_the_repository_is_refused(
+    served: Service, drawn_run: Path, drawn_root: Path, models: Path, capsys: pytest.CaptureFixture[str]
+):
+    arguments = asked(served, drawn_run, drawn_root, models)
+    assert bench([*arguments, "--version", "2"], capsys)[0] == 0
+    code, text = bench([*arguments, "--version", "1"], capsys)
+    assert code != 0
+    assert "did not answer as it should" in text
+    assert "404" in text
+    code, text = bench([*arguments, "--version", "3"], capsys)
+    assert code != 0
+    assert "drawn/3/card.json cannot be read" in text
+
+
+def test_photos_that_are_not_those_of_training_are_refused(
+    served: Service, drawn_run: Path, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    code, text = bench(asked(served, drawn_run, draw_dataset(tmp_path, 20), models), capsys)
+    assert code != 0
+    assert "answers to other photos than the" in text
+
+
+def test_the_models_table_shows_what_was_asked_for(models: Path, capsys: pytest.CaptureFixture[str]):
+    places = ["--models", str(models), "--rounds", "1"]
+    code, text = bench(["models", *places], capsys)
+    assert code == 0
+    rows = [line.split()[:3] for line in text.splitlines()]
+    assert rows == [["model", "version", "precision"], ["drawn", "1", "float32"], ["drawn", "2", "int8"]]
+    assert text.count("100.00% of 12 (75.75% to 100.00%)") == 2
+    code, text = bench(["models", "drawn/2", *places], capsys)
+    assert [line.split()[:2] for line in text.splitlines()[1:]] == [["drawn", "2"]]
 
 
 def fragile_run(drawn_run: Path, folder: Path) -> Path:

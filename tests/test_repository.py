@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from artifact.card import ModelCard
 from artifact.errors import (
     ArtifactError,
     CardInvalid,
@@ -104,6 +105,28 @@ def test_a_damaged_artifact_is_refused_with_the_file_that_is_wrong(tmp_path: Pat
     damage, error, message = DAMAGE[kind]
     damage(folder)
     with pytest.raises(error, match=re.escape(message)):
+        load(tmp_path)
+
+
+def older_card() -> ModelCard:
+    """A card as it was written before it had keys for the accept precision, the size, the tolerance and INT8."""
+    written = json.loads(card().model_dump_json())
+    del written["accept_precision"]
+    for key in ("model_bytes", "golden_tolerance", "quantised"):
+        del written["export"][key]
+    return ModelCard.model_validate(written)
+
+
+def test_a_model_published_before_a_key_was_added_to_the_card_still_verifies(tmp_path: Path):
+    folder = publish(tmp_path, older_card())
+    written = json.loads((folder / "card.json").read_text())
+    for key in ("golden_tolerance", "model_bytes", "quantised"):
+        written["export"].pop(key)
+    written.pop("accept_precision")
+    (folder / "card.json").write_text(json.dumps(written, indent=2))
+    load(tmp_path)
+    edit_card(folder, lambda c: c["export"].update(golden_tolerance=0.2))
+    with pytest.raises(DigestMismatch, match="the card was changed after the export"):
         load(tmp_path)
 
 

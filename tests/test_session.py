@@ -41,7 +41,8 @@ def test_a_published_model_answers_its_golden_samples_as_the_trained_one_did(roo
     repository = Repository(root)
     artifact = repository.open(name, repository.versions(name)[-1])
     session = Session(artifact.model, artifact.card)
-    assert artifact.golden.verify(session.run, artifact.card.input, tolerance=1e-4) <= 1e-4
+    tolerance = 1e-4 if artifact.card.export.precision == "float32" else artifact.card.export.golden_tolerance
+    assert artifact.golden.verify(session.run, artifact.card.input, tolerance=tolerance) <= tolerance
 
 
 def test_golden_samples_find_a_model_that_answers_otherwise(models: Path):
@@ -66,13 +67,14 @@ def test_the_provider_is_chosen_refused_and_fallen_back_from():
         _providers("cuda", [cpu])
 
 
-def test_threads_are_set_and_never_spin(models: Path):
+def test_threads_are_set_and_never_spin_and_8_bit_sums_never_overflow(models: Path):
     artifact = Repository(models).open("tiny", "1")
     session = Session(artifact.model, artifact.card, threads=3)
     options = session._session.get_session_options()
     assert options.intra_op_num_threads == 3
     assert options.inter_op_num_threads == 1
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.get_session_config_entry("session.x64quantprecision") == "1"
     assert session.provider in onnxruntime.get_available_providers()
 
 
