@@ -1,7 +1,7 @@
 """Sends a labelled split over HTTP, photo by photo, and holds each answer against the label and against Keras."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,17 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 from tqdm import tqdm
 
-from artifact.card import InputSpec, ModelCard, Version
+from artifact.card import ModelCard, Version
 from artifact.command import Options
-from artifact.errors import DataError, HangtagError, ImageError
+from artifact.errors import DataError, HangtagError
 from artifact.figures import split_figures
-from artifact.pixels import decode
 from training.data import Photo
 from training.recipe import find_recipe, read_recipe
+from training.shown import shown_file
 from training.sources import open_dataset
 
 PREDICTIONS = "report/predictions.npz"
-INT8_DIFFERING = 0.01  # of the labels: what export allows
+INT8_DIFFERING_ONE_IN = 100  # photos: what export allows
 
 
 class AccuracyOptions(Options):
@@ -44,18 +44,17 @@ def run(arguments: Sequence[str]) -> int:
     options = AccuracyOptions.parse("bench accuracy", arguments)
     recipe = read_recipe(find_recipe(options.recipe))
     card = _card_in_service(options, recipe.name)
-    photos = [
-        photo for photo in open_dataset(recipe, options.data).photos("test") if _can_be_decoded(photo, card.input)
-    ]
+    keras, photos = _known(
+        options.models / card.name / card.version / PREDICTIONS, open_dataset(recipe, options.data).photos("test")
+    )
     labels = np.array([photo.label for photo in photos])
-    keras = _keras_scores(options.models / card.name / card.version / PREDICTIONS, labels)
     scores = asyncio.run(_ask_all(options, card, photos))
     print(f"{card.name} {card.version} ({card.export.precision}) at {options.url}:")
     _print_figures(scores, labels, card.accept_threshold)
     differing = int((scores.argmax(1) != keras.argmax(1)).sum())
     largest = float(np.abs(scores - keras).max())
     print(f"labels that differ from Keras: {differing} of {len(photos)}; largest difference of a score: {largest:.2g}")
-    allowed = max(1, INT8_DIFFERING * len(photos)) if card.export.precision == "int8" else 0
+    allowed = max(1, len(photos) // INT8_DIFFERING_ONE_IN) if card.export.precision == "int8" else 0
     return 1 if differing > allowed else 0
 
 
@@ -80,15 +79,6 @@ def _card_in_service(options: AccuracyOptions, name: str) -> ModelCard:
 
 def _no_answer(url: str, error: Exception) -> HangtagError:
     return HangtagError(f"{url} did not answer as it should ({error}); is it running?")
-
-
-def _can_be_decoded(photo: Photo, spec: InputSpec) -> bool:
-    """Whether the photo took part in training's own measuring."""
-    try:
-        decode(photo.data, spec)
-    except ImageError:
-        return False
-    return True
 
 
 def _print_figures(scores: NDArray[np.float64], labels: NDArray[np.int64], threshold: float) -> None:
@@ -144,17 +134,28 @@ async def _ask(client: httpx.AsyncClient, card: ModelCard, photo: Photo) -> list
     return predictions
 
 
-def _keras_scores(path: Path, labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """What the Keras model answered on the same photos, float32 [N, K]."""
+def _known(path: Path, photos: Iterable[Photo]) -> tuple[NDArray[np.float32], list[Photo]]:
+    """What the Keras model answered, float32 [N, K], and the photos that it was asked about."""
     if not path.is_file():
         raise DataError(
             f"{path} is not there, so the answers cannot be held against Keras's; name the repository by --models."
         )
     with np.load(path, allow_pickle=False) as arrays:
         scores: NDArray[np.float32] = arrays["scores"]
-        if not np.array_equal(arrays["labels"], labels):
-            raise DataError(
-                f"{path} holds {len(scores)} answers to other photos than the {len(labels)} of the test split here; "
-                "name the data root that the model was trained on by --data."
-            )
-    return scores
+        labels = arrays["labels"].tolist()
+        kept = _kept(photos, arrays["names"].tolist()) if "names" in arrays else list(photos)
+    if [photo.label for photo in kept] != labels:
+        raise DataError(
+            f"{path} holds {len(scores)} answers, and {len(kept)} of the test photos here fit to them; "
+            "name the data root that the model was trained on by --data."
+        )
+    return scores, kept
+
+
+def _kept(photos: Iterable[Photo], names: list[str]) -> list[Photo]:
+    """The photos that a report names, in the order that both have; training skips what cannot be decoded."""
+    kept: list[Photo] = []
+    for photo in photos:
+        if len(kept) < len(names) and shown_file(photo.name) == names[len(kept)]:
+            kept.append(photo)
+    return kept

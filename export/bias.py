@@ -36,7 +36,15 @@ def correct_biases(onnx_model: Any, pixels: NDArray[np.uint8]) -> Any:
         bias = (bias - shift(weights, means[node.input[0]])).astype(np.float32)
         corrected.graph.initializer.append(numpy_helper.from_array(bias, name))
         node.input[2:] = [name]
+    _drop_unused(corrected.graph)
     return corrected
+
+
+def _drop_unused(graph: Any) -> None:
+    used = {name for node in graph.node for name in node.input}
+    kept = [value for value in graph.initializer if value.name in used]
+    graph.ClearField("initializer")
+    graph.initializer.extend(kept)
 
 
 def shift(weights: Floats, means: Floats) -> Floats:

@@ -5,6 +5,7 @@ What was tried, and why it is done so: docs/decisions/0007-int8.md.
 
 import tempfile
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from artifact.errors import ExportError
 from artifact.session import INPUT
 from export.bias import correct_biases
 
 _BATCH = 16
-# The head's Gemm and Softmax stay float, and so does what turns pixels into the network's numbers.
-_QUANTISED = ["Add", "AveragePool", "Clip", "Concat", "Conv", "GlobalAveragePool", "MaxPool", "ReduceMean", "Relu"]
+# onnxruntime fuses these with the convolutions around them; pooling between two of them becomes 8-bit by itself.
+_QUANTISED = ["Add", "Clip", "Conv", "Relu"]
 
 
 class _Photos(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
@@ -37,7 +39,11 @@ class _Photos(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships
 
 
 def quantise(onnx_model: Any, pixels: NDArray[np.uint8]) -> Any:
-    """The model with its convolutions in 8 bits, calibrated on training photos, uint8 [N, H, W, C]."""
+    """The model with its convolutions in 8 bits, calibrated on training photos, uint8 [N, H, W, C].
+
+    Raises ExportError when it has none.
+    """
+    on_pixels = _on_pixels(onnx_model.graph)
     with tempfile.TemporaryDirectory() as folder:
         source, shaped, target = (Path(folder) / f"{name}.onnx" for name in ("float", "shaped", "int8"))
         onnx.save(correct_biases(onnx_model, pixels), source)
@@ -48,8 +54,17 @@ def quantise(onnx_model: Any, pixels: NDArray[np.uint8]) -> Any:
             _Photos(pixels),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=_QUANTISED,
+            nodes_to_exclude=on_pixels,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
         return onnx.load(target)
+
+
+def _on_pixels(graph: Any) -> list[str]:
+    """The names of the nodes before the first convolution, which turn pixels into the network's numbers."""
+    before = [node.name for node in takewhile(lambda node: node.op_type != "Conv", graph.node)]
+    if len(before) == len(graph.node):
+        raise ExportError("The network has no convolutions, and only those are put in 8 bits; export without --int8.")
+    return before

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 
 import hangtag
@@ -17,12 +19,15 @@ from artifact.errors import DataError, ExportError
 from artifact.golden import GoldenSamples
 from artifact.repository import Repository
 from artifact.samples import RunSamples, Samples
-from artifact.session import Session
+from artifact.session import Session, session_options
+from benchmarks.accuracy import _kept
 from drawn import draw_dataset
 from export.bias import shift
 from export.loss import measure
 from export.publish import publish
-from support import Service
+from export.quantise import quantise
+from support import SPEC, Service, graph
+from training.data import Photo
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +48,8 @@ def test_an_int8_version_says_what_it_lost(models: Path):
     assert quantised.export.quantised.photos == 96
     assert quantised.figures["test"].accuracy == exact.figures["test"].accuracy == 1
     assert quantised.export.model_bytes is not None
+    assert exact.export.golden_tolerance == 1e-3
+    assert 0.01 <= quantised.export.golden_tolerance <= 0.2
 
 
 def test_its_convolutions_are_in_8_bits_and_its_head_is_not(models: Path):
@@ -52,6 +59,31 @@ def test_its_convolutions_are_in_8_bits_and_its_head_is_not(models: Path):
     assert 0 < np.abs(scores - exact).max() < 0.2
     assert np.array_equal(scores.argmax(1), exact.argmax(1))
     assert b"DequantizeLinear" in artifact.model
+
+
+def test_what_turns_pixels_into_numbers_stays_float(models: Path):
+    network = onnx.load(models / "drawn" / "2" / "model.onnx").graph
+    from_8_bits = {name for node in network.node if node.op_type == "DequantizeLinear" for name in node.output}
+    in_floats = {node.op_type for node in network.node if from_8_bits.isdisjoint(node.input)}
+    assert in_floats >= {"Cast", "Mul", "Add", "Softmax"}
+
+
+def test_nothing_is_left_in_the_file_that_no_node_uses(models: Path):
+    network = onnx.load(models / "drawn" / "2" / "model.onnx").graph
+    assert {value.name for value in network.initializer} <= {name for node in network.node for name in node.input}
+
+
+def test_a_network_without_convolutions_is_refused():
+    with pytest.raises(ExportError, match="no convolutions, and only those are put in 8 bits"):
+        quantise(graph(), np.zeros((1, *SPEC.shape), np.uint8))
+
+
+def test_exact_sums_and_those_of_vnni_are_the_same(models: Path):
+    artifact = Repository(models).open("drawn", "2")
+    options = session_options(is_vnni_known=False)
+    exact = ort.InferenceSession(artifact.model, options, providers=["CPUExecutionProvider"])
+    [scores] = exact.run(None, {"image": artifact.golden.pixels})
+    assert np.array_equal(scores, Session(artifact.model, artifact.card).run(artifact.golden.pixels))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +157,12 @@ def test_photos_that_are_not_those_of_training_are_refused(
 ):
     code, text = bench(asked(served, drawn_run, draw_dataset(tmp_path, 20), models), capsys)
     assert code != 0
-    assert "answers to other photos than the" in text
+    assert "holds 12 answers, and 2 of the test photos here fit to them" in text
+
+
+def test_answers_are_paired_with_the_photos_that_training_could_decode():
+    photos = [Photo(b"", 0, f"root/blue/{name}.png") for name in ("a", "broken", "b")]
+    assert _kept(photos, ["blue/a.png", "blue/b.png"]) == [photos[0], photos[2]]
 
 
 def test_the_models_table_shows_what_was_asked_for(models: Path, capsys: pytest.CaptureFixture[str]):

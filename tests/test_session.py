@@ -10,7 +10,7 @@ import pytest
 
 from artifact.errors import GoldenMismatch, ProviderUnavailable
 from artifact.repository import Repository
-from artifact.session import Session, _providers, available_cpus
+from artifact.session import Session, _providers, available_cpus, has_vnni, session_options
 from support import HANGTAG, ROOT
 
 
@@ -67,15 +67,28 @@ def test_the_provider_is_chosen_refused_and_fallen_back_from():
         _providers("cuda", [cpu])
 
 
-def test_threads_are_set_and_never_spin_and_8_bit_sums_never_overflow(models: Path):
+def test_threads_are_set_and_never_spin(models: Path):
     artifact = Repository(models).open("tiny", "1")
     session = Session(artifact.model, artifact.card, threads=3)
     options = session._session.get_session_options()
     assert options.intra_op_num_threads == 3
     assert options.inter_op_num_threads == 1
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
-    assert options.get_session_config_entry("session.x64quantprecision") == "1"
     assert session.provider in onnxruntime.get_available_providers()
+
+
+def test_8_bit_sums_are_trusted_where_the_processor_says_that_they_do_not_overflow(tmp_path: Path):
+    cpu_info = tmp_path / "cpuinfo"
+    assert not has_vnni(cpu_info)  # another system than Linux
+    for flags, expected in (("avx512f avx512_vnni", True), ("avx2 avx_vnni", True), ("avx2 fma", False)):
+        cpu_info.write_text(f"processor : 0\nflags : {flags}\n")
+        assert has_vnni(cpu_info) is expected
+
+
+def test_sums_are_exact_only_where_they_have_to_be():
+    for is_known, expected in ((True, "0"), (False, "1")):
+        options = session_options(is_vnni_known=is_known)
+        assert options.get_session_config_entry("session.x64quantprecision") == expected
 
 
 def test_onnxruntime_leaves_nothing_in_the_home_folder(tmp_path: Path):
