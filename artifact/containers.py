@@ -26,6 +26,7 @@ _MAX_PARTS = 50_000  # chunks or segments; each costs microseconds, and a photo 
 _MAX_PROFILES = 4  # each may inflate to a megabyte, and a PNG has at most one
 _MAX_SCANS = 100  # each walks the whole picture again; a progressive JPEG has about ten
 _TIFF_WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}  # bytes, by type
+_TIFF_SHORT = 3
 _TIFF_BLOCKS = (273, 279, 324, 325)  # where the strips start, how long they are; the same for tiles
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # not stuffing, restarts or fill: none of them has a length
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -38,6 +39,16 @@ def kind_of(data: bytes) -> Kind | None:
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return "WEBP"
     return next((kind for magic, kind in _MAGICS if data.startswith(magic)), None)
+
+
+def declared_pixels(data: bytes) -> int:
+    """How many pixels the file says that it has, read from its head alone; 0 where it does not say so."""
+    kind = kind_of(data)
+    try:
+        width, height = _SIZES[kind](data) if kind else (0, 0)
+    except (error, IndexError):
+        return 0
+    return abs(width * height)
 
 
 def is_whole(data: bytes, kind: Kind) -> bool:
@@ -77,6 +88,18 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         if scans > _MAX_SCANS:
             raise UndecodableImage(f"The JPEG has over {_MAX_SCANS} scans; save it with a usual number and send that.")
     raise _too_many_parts("JPEG")
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """Width and height by the first frame, from segment to segment; what lies behind it is not looked at."""
+    at = 2
+    for _ in range(_MAX_PARTS):
+        marker, length = unpack_from(">HH", data, at)
+        if marker & 0xFF in _JPEG_FRAMES:
+            height, width = unpack_from(">HH", data, at + 5)
+            return width, height
+        at += 2 + length
+    return 0, 0
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
@@ -178,6 +201,19 @@ def _tiff_is_whole(data: bytes) -> bool:
     return all(start + size <= len(data) for start, size in (*strips, *tiles))
 
 
+def _tiff_size(data: bytes) -> tuple[int, int]:
+    """Width and height of the first page, by its directory."""
+    order = "<" if data.startswith(b"II") else ">"
+    (first,) = unpack_from(order + "I", data, 4)
+    (count,) = unpack_from(order + "H", data, first)
+    found = {256: 0, 257: 0}
+    for at in range(first + 2, first + 2 + 12 * count, 12):
+        tag, kind = unpack_from(order + "HH", data, at)
+        if tag in found:
+            (found[tag],) = unpack_from(order + ("H" if kind == _TIFF_SHORT else "I"), data, at + 8)
+    return found[256], found[257]
+
+
 def _too_many_parts(kind: Kind) -> UndecodableImage:
     return UndecodableImage(
         f"The {kind} is in over {_MAX_PARTS} parts; save it anew with a usual encoder and send that."
@@ -191,4 +227,12 @@ _WALKS: dict[Kind, Callable[[bytes], bool]] = {
     "PNG": _png_is_whole,
     "TIFF": _tiff_is_whole,
     "WEBP": _webp_is_whole,
+}
+_SIZES: dict[Kind, Callable[[bytes], tuple[int, int]]] = {
+    "BMP": lambda data: unpack_from("<ii", data, 18),
+    "GIF": lambda data: unpack_from("<HH", data, 6),
+    "JPEG": _jpeg_size,
+    "PNG": lambda data: unpack_from(">II", data, 16),
+    "TIFF": _tiff_size,
+    "WEBP": webp_size,
 }

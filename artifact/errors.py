@@ -27,6 +27,7 @@
     ├── Refused                       the request is right, and the service will not take it now
     │   ├── QueueFull
     │   ├── ModelUnavailable
+    │   ├── DeadlineExceeded
     │   └── Draining
     ├── InferenceFailed               onnxruntime failed on a good request
     ├── InternalError                 a defect of ours
@@ -204,6 +205,12 @@ class ModelUnavailable(Refused):
     """The model should be served, but is not loaded (yet)."""
 
     code = "model_unavailable"
+
+
+class DeadlineExceeded(Refused):
+    """The request waited until its deadline, and was not run."""
+
+    code = "deadline_exceeded"
 
 
 class Draining(Refused):

@@ -16,7 +16,7 @@ Device = Literal["cpu", "cuda", "auto"]
 INPUT, OUTPUT = "image", "scores"
 CARD_KEY, CARD_DIGEST_KEY = "hangtag.card", "hangtag.card_digest"
 
-_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 def available_cpus() -> int:
@@ -40,7 +40,7 @@ class Session:
                 f"onnxruntime cannot load {card.name} {card.version}: it is not a valid model."
             ) from error
         self.provider: str = self._session.get_providers()[0]
-        if device == "cuda" and self.provider != _CUDA:
+        if device == "cuda" and self.provider != CUDA:
             raise ProviderUnavailable("onnxruntime has CUDA but could not start it; look at its driver, or use cpu.")
         _check_graph(self._session, card)
         _check_card(self._session, card)
@@ -72,12 +72,12 @@ def session_options(threads: int = 1, *, is_vnni_known: bool | None = None) -> o
 
 def _providers(device: Device, available: list[str]) -> list[str]:
     """The onnxruntime providers to try, best first."""
-    if device == "cuda" and _CUDA not in available:
+    if device == "cuda" and CUDA not in available:
         raise ProviderUnavailable(
             f"This onnxruntime cannot use CUDA (it offers {', '.join(available)}); "
             "install onnxruntime-gpu, or choose the device cpu or auto."
         )
-    return [_CUDA, _CPU] if device != "cpu" and _CUDA in available else [_CPU]
+    return [CUDA, CPU] if device != "cpu" and CUDA in available else [CPU]
 
 
 def _check_graph(session: Any, card: ModelCard) -> None:

@@ -37,7 +37,7 @@ def create_app(settings: Settings) -> tuple[FastAPI, Hosting]:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(routes.router(hosting, Limits(settings.max_body_bytes, settings.body_timeout_seconds)))
+    app.include_router(routes.router(hosting, _limits(settings)))
     app.include_router(health.router(hosting, metrics))
     app.add_middleware(Telemetry, metrics=metrics, hosting=hosting)
     problems.install(app)
@@ -45,3 +45,7 @@ def create_app(settings: Settings) -> tuple[FastAPI, Hosting]:
         for method in operations:
             metrics.expect(method.upper(), path)
     return app, hosting
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(settings.max_body_bytes, settings.body_timeout_seconds, settings.deadline_seconds)

@@ -10,6 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from artifact.errors import BodyTimeout, BodyTooLarge, ClientGone, ContentTypeUnsupported, MalformedRequest
+from service.terms import Terms, terms_of
 
 MULTIPART = "multipart/form-data"
 UNNAMED = "application/octet-stream"
@@ -19,10 +20,11 @@ FIELD = "image"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a body may be: bytes at most, and seconds until it must have arrived."""
+    """What a request may be: bytes at most, and seconds until its body must have arrived, and its answer."""
 
     max_bytes: int
     timeout: float
+    deadline: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,19 @@ class Caller:
 
     request: Request
     limits: Limits
+
+    def terms(self) -> Terms:
+        """How urgent it is, and until when; raises MalformedRequest."""
+        return terms_of(self.request.headers, self.limits.deadline)
+
+    def declared_bytes(self) -> int:
+        """How long the body says that it is, 0 where it does not say; raises BodyTooLarge."""
+        declared = self.request.headers.get("content-length", "")
+        if not declared.isdecimal():
+            return 0
+        if int(declared) > self.limits.max_bytes:
+            raise self._too_large(f"has {declared} bytes")
+        return int(declared)
 
     async def image(self) -> bytes:
         """The encoded image; raises a RequestError that says what would be right."""
@@ -73,10 +88,8 @@ class Caller:
             watcher.cancel()
 
     async def _body(self) -> AsyncGenerator[bytes, None]:
-        """The body in pieces as they arrive; raises BodyTooLarge by its declared length, or at the first byte over."""
-        declared, received = self.request.headers.get("content-length", ""), 0
-        if declared.isdecimal() and int(declared) > self.limits.max_bytes:
-            raise self._too_large(f"has {declared} bytes")
+        """The body in pieces as they arrive; raises BodyTooLarge at the first byte over."""
+        received = 0
         async for chunk in self.request.stream():
             received += len(chunk)
             if received > self.limits.max_bytes:

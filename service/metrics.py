@@ -12,7 +12,7 @@ _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 _SHARES = tuple(step / 20 for step in range(1, 21))
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
-OUTCOMES = ("ok", "invalid", "rejected", "failed", "cancelled")
+OUTCOMES = ("ok", "invalid", "rejected", "expired", "failed", "cancelled")
 REASONS = ("queue_full", "model_unavailable", "draining")
 STAGES = ("decode", "queue", "infer")
 DECISIONS = ("accept", "review")

@@ -5,19 +5,25 @@ import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from time import perf_counter
-
-import numpy as np
-from numpy.typing import NDArray
 
 from artifact.answer import Answer, answer
 from artifact.card import ModelCard
-from artifact.errors import ClientGone, HangtagError, ImageError, ModelUnavailable, Refused, RequestError
-from artifact.pixels import decode
+from artifact.containers import declared_pixels
+from artifact.errors import (
+    ClientGone,
+    DeadlineExceeded,
+    HangtagError,
+    ImageError,
+    ModelUnavailable,
+    Refused,
+    RequestError,
+)
 from artifact.repository import MODEL_FILE, Artifact, Repository
-from artifact.session import Session
+from artifact.session import CPU, Session
+from service.bounds import Load
 from service.intake import Caller
 from service.metrics import Metrics, ModelMetrics
+from service.runner import Runner, Scores
 from service.scheduler import Scheduler
 from service.schemas import Status
 from service.settings import Settings
@@ -25,9 +31,6 @@ from service.settings import Settings
 logger = logging.getLogger("hangtag")
 
 WARM_UP_SAMPLES = 8
-
-Pixels = NDArray[np.uint8]
-Scores = NDArray[np.float32]
 
 
 class HostedModel:
@@ -44,7 +47,7 @@ class HostedModel:
         self._settings = settings
         self._decoders = decoders
         self._metrics = ModelMetrics(metrics, name, version)
-        self._scheduler: Scheduler[Pixels, Scores] | None = None
+        self._scheduler: Scheduler[bytes, Scores] | None = None
 
     async def load(self, repository: Repository) -> None:
         """Verify, load and warm up the model in a thread; a failure is logged and kept in `reason`."""
@@ -59,12 +62,14 @@ class HostedModel:
             )
             return
         s = self._settings
+        decoders = None if session.provider == CPU else self._decoders
         self._scheduler = Scheduler(
-            lambda batch: list(session.run(np.stack(batch))),
-            self._metrics,
+            Runner(session, artifact.card.input, s.max_pixels, self._metrics, decoders).run,
+            ThreadPoolExecutor(s.runners, thread_name_prefix="runner"),
             runners=s.runners,
             max_batch=s.max_batch,
-            max_items=s.max_items,
+            limits=Load(s.max_items, s.max_held_bytes, s.max_held_pixels),
+            waited=self._metrics.waited,
         )
         self.card, self.status = artifact.card, "ready"
         scheduler = self._scheduler
@@ -92,24 +97,15 @@ class HostedModel:
         with self._counted():
             card, scheduler = self.ready_card, self._scheduler
             assert scheduler is not None  # noqa: S101  (the type: it is there before the card is)
-            with scheduler.seat() as submit:
+            terms, declared = caller.terms(), caller.declared_bytes()
+            with scheduler.seat(declared, terms.urgency, terms.deadline) as seat:
                 image = await caller.image()
+                seat.hold(Load(bytes=0 if declared else len(image), pixels=declared_pixels(image)))
                 async with caller.attended():
-                    scores = await submit(await self._decode(image, card))
+                    scores = await seat.run(image)
             result = answer(scores, card, top_k)
             self._metrics.answered(result)
             return result
-
-    async def _decode(self, image: bytes, card: ModelCard) -> Pixels:
-        return await asyncio.get_running_loop().run_in_executor(self._decoders, self._decode_timed, image, card)
-
-    def _decode_timed(self, image: bytes, card: ModelCard) -> Pixels:
-        """Called in a decoder's thread."""
-        started = perf_counter()
-        try:
-            return decode(image, card.input, max_pixels=self._settings.max_pixels)
-        finally:
-            self._metrics.decoded(perf_counter() - started)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:
@@ -123,6 +119,9 @@ class HostedModel:
             raise
         except (ImageError, RequestError):
             outcome = "invalid"
+            raise
+        except DeadlineExceeded:
+            outcome = "expired"
             raise
         except Refused as error:
             outcome = "rejected"

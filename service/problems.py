@@ -30,6 +30,7 @@ STATUSES: dict[type[Exception], int] = {
     errors.ContentTypeUnsupported: 415,
     errors.Refused: 503,
     errors.QueueFull: 429,
+    errors.DeadlineExceeded: 504,
 }
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 RETRY_AFTER = {"Retry-After": "1"}

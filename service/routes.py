@@ -35,7 +35,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def router(hosting: Hosting, limits: Limits) -> APIRouter:
     """The routes under /v1."""
     routes = APIRouter(prefix="/v1/models", tags=["models"])
-    refusals = _problems(400, 404, 408, 413, 415, 422, 429, 500, 503)
+    refusals = _problems(400, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 
     @routes.get("", summary="All models")
     async def models() -> ModelList:

@@ -1,33 +1,26 @@
 """Work-conserving batching: an idle runner takes what waits at once, and batches grow only while all runners are busy.
 
 Nothing here polls, sleeps, or waits for a batch to fill. All state belongs to one event loop; only `run` is called in
-threads, by as many at once as there are runners. It knows neither HTTP nor onnxruntime.
+the executor's threads, by as many at once as there are runners. It knows neither HTTP nor onnxruntime.
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from time import perf_counter
-from typing import Generic, Protocol, TypeVar
+from math import inf
+from operator import add
+from time import monotonic
+from typing import Generic, TypeVar
 
-from artifact.errors import Draining, InferenceFailed, QueueFull
+from artifact.errors import DeadlineExceeded, Draining, InferenceFailed
+from service.bounds import Bounds, Load
+from service.lanes import DEFAULT_URGENCY, Lanes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class Observer(Protocol):
-    """Who is told how long items waited and how batches ran."""
-
-    def waited(self, seconds: float) -> None:
-        """An item left the queue for a runner."""
-
-    def ran(self, size: int, seconds: float) -> None:
-        """A batch of `size` items ran, well or not."""
 
 
 @dataclass(eq=False, slots=True)
@@ -35,33 +28,67 @@ class _Entry(Generic[Item, Result]):
     item: Item
     outcome: asyncio.Future[Result]
     since: float
+    urgency: int
+    deadline: float
+
+
+_Batch = list[_Entry[Item, Result]]
+
+
+class Seat(Generic[Item, Result]):
+    """The place of one item, from before any work is done for it until its outcome is known."""
+
+    def __init__(
+        self, bounds: Bounds, submit: Callable[[Item, int, float], Awaitable[Result]], urgency: int, deadline: float
+    ) -> None:
+        self._bounds = bounds
+        self._submit = submit
+        self._urgency = urgency
+        self._deadline = deadline
+        self.held = Load()
+
+    def hold(self, load: Load) -> None:
+        """Take more room for the item, as its size comes to be known; raises QueueFull."""
+        self._bounds.take(load, self._urgency)
+        self.held = Load(*map(add, self.held, load))
+
+    async def run(self, item: Item) -> Result:
+        """The item's result; raises its own error, InferenceFailed, or DeadlineExceeded."""
+        return await self._submit(item, self._urgency, self._deadline)
 
 
 class Scheduler(Generic[Item, Result]):
-    """Runs items in batches on `runners` threads, and gives each accepted item exactly one outcome.
+    """Runs items in batches on its own `runners` threads, and gives each accepted item exactly one outcome.
 
-    `run` gets 1 to `max_batch` items and returns as many results, in order. If it raises, the batch is halved until the
-    culprit stands alone and only its caller gets InferenceFailed. At most `max_items` seats are taken at once.
+    `run` gets 1 to `max_batch` items and returns as many results, in order; in the place of a result it may return the
+    error that is that item's own. If it raises, the batch is halved until the culprit stands alone, and only its caller
+    gets InferenceFailed. An item whose deadline (in `now`'s seconds) passes while it waits is never run. `waited` is
+    told how many seconds each item waited for its runner.
     """
 
     def __init__(
         self,
-        run: Callable[[list[Item]], Sequence[Result]],
-        observer: Observer,
+        run: Callable[[list[Item]], Sequence[Result | Exception]],
+        threads: Executor,
         *,
         runners: int,
         max_batch: int,
-        max_items: int,
+        limits: Load,
+        waited: Callable[[float], None],
+        now: Callable[[], float] = monotonic,
     ) -> None:
         self._run = run
-        self._observer = observer
         self._max_batch = max_batch
-        self._max_items = max_items
+        self._waited = waited
+        self._now = now
         self._idle_runners = runners
-        self._threads = ThreadPoolExecutor(runners, thread_name_prefix="runner")
-        self._queue: OrderedDict[_Entry[Item, Result], None] = OrderedDict()
-        self._halves: deque[list[_Entry[Item, Result]]] = deque()
-        self._seats_taken = 0
+        self._threads = threads
+        self._loop = asyncio.get_running_loop()
+        self._bounds = Bounds(limits)
+        self._lanes: Lanes[_Entry[Item, Result]] = Lanes()
+        self._halves: deque[_Batch[Item, Result]] = deque()
+        self._expiry: asyncio.TimerHandle | None = None
+        self._expiry_due = inf
         self._closing = False
         self._vacant = asyncio.Event()
         self._vacant.set()
@@ -69,98 +96,127 @@ class Scheduler(Generic[Item, Result]):
     @property
     def waiting(self) -> int:
         """How many items wait for a runner."""
-        return len(self._queue) + sum(map(len, self._halves))
+        return len(self._lanes) + sum(map(len, self._halves))
 
     @contextmanager
-    def seat(self) -> Iterator[Callable[[Item], Awaitable[Result]]]:
-        """Take the place of one item before any work is done for it, and get the function that submits it.
+    def seat(
+        self, size: int = 0, urgency: int = DEFAULT_URGENCY, deadline: float = inf
+    ) -> Iterator[Seat[Item, Result]]:
+        """Take the place of one item of `size` bytes before any work is done for it.
 
         Raises QueueFull or Draining at once.
         """
         if self._closing:
             raise Draining("The service is shutting down; send the request to another replica.")
-        if self._seats_taken >= self._max_items:
-            raise QueueFull(f"All {self._max_items} places for this model are taken; try again in a moment.")
-        self._seats_taken += 1
+        seat = Seat(self._bounds, self._submit, urgency, deadline)
+        seat.hold(Load(items=1, bytes=size))
         self._vacant.clear()
         try:
-            yield self._submit
+            yield seat
         finally:
-            self._seats_taken -= 1
-            if not self._seats_taken:
+            self._bounds.give_back(seat.held)
+            if not self._bounds.taken.items:
                 self._vacant.set()
 
     async def close(self) -> None:
         """Take nothing new, wait until all who have a seat got their outcome, and end the threads."""
         self._closing = True
         await self._vacant.wait()
+        if self._expiry:
+            self._expiry.cancel()
         await asyncio.to_thread(self._threads.shutdown)
 
-    async def _submit(self, item: Item) -> Result:
-        entry = _Entry(item, asyncio.get_running_loop().create_future(), perf_counter())
-        self._queue[entry] = None
+    async def _submit(self, item: Item, urgency: int, deadline: float) -> Result:
+        entry = _Entry(item, self._loop.create_future(), self._now(), urgency, deadline)
+        self._lanes.put(entry)
         self._dispatch()
+        if not entry.outcome.done() and self._lanes:
+            self._watch(deadline)
         try:
             return await entry.outcome  # type: ignore[no-any-return]  # mypy loses the slot's type variable
         finally:
-            self._queue.pop(entry, None)  # a caller who hung up while waiting is never run
+            self._lanes.remove(entry)  # a caller who hung up while waiting is never run
 
     def _dispatch(self) -> None:
         """Hand what waits to idle runners, until one of the two is used up."""
-        loop = asyncio.get_running_loop()
         while self._idle_runners and (batch := self._take()):
             try:
-                work = loop.run_in_executor(self._threads, self._run_batch, [entry.item for entry in batch])
+                self._threads.submit(self._run_batch, batch)
             except RuntimeError as error:  # the system gives us no more threads
                 for entry in batch:
                     _fail(entry, error)
                 continue
             self._idle_runners -= 1
-            work.add_done_callback(partial(self._finish, batch))
 
-    def _take(self) -> list[_Entry[Item, Result]]:
-        """The next batch: half of a failed one, or the oldest items that wait; empty when nobody waits."""
-        while self._halves or self._queue:
-            batch = self._halves.popleft() if self._halves else self._leave_queue()
-            if wanted := [entry for entry in batch if not entry.outcome.done()]:
-                return wanted
-        return []
-
-    def _leave_queue(self) -> list[_Entry[Item, Result]]:
-        batch = [self._queue.popitem(last=False)[0] for _ in range(min(len(self._queue), self._max_batch))]
-        now = perf_counter()
-        for entry in batch:
-            self._observer.waited(now - entry.since)
+    def _take(self) -> _Batch[Item, Result]:
+        """The next batch: half of a failed one, or those whose turn it is; empty when nobody waits."""
+        while self._halves:
+            if batch := [entry for entry in self._halves.popleft() if not entry.outcome.done()]:
+                return batch
+        batch, now = [], self._now()
+        while self._lanes and len(batch) < self._max_batch:
+            entry = self._lanes.take()
+            if entry.deadline <= now:
+                _expire(entry)
+            elif not entry.outcome.done():
+                self._waited(now - entry.since)
+                batch.append(entry)
         return batch
 
-    def _run_batch(self, items: list[Item]) -> Sequence[Result]:
-        """Called in a runner's thread."""
-        started = perf_counter()
+    def _run_batch(self, batch: _Batch[Item, Result]) -> None:
+        """Called in a runner's thread; whatever happens, the loop hears of it."""
+        results: Sequence[Result | Exception] | BaseException
         try:
-            results = self._run(items)
-        finally:
-            self._observer.ran(len(items), perf_counter() - started)
-        if len(results) != len(items):
-            raise InferenceFailed(f"The model gave {len(results)} results for {len(items)} images.")
-        return results
+            results = self._run([entry.item for entry in batch])
+            if len(results) != len(batch):
+                results = InferenceFailed(f"The model gave {len(results)} results for {len(batch)} images.")
+        except BaseException as error:  # noqa: BLE001 - a runner must not be lost, nor its callers hang
+            results = error
+        self._loop.call_soon_threadsafe(self._finish, batch, results)
 
-    def _finish(self, batch: list[_Entry[Item, Result]], work: asyncio.Future[Sequence[Result]]) -> None:
+    def _finish(self, batch: _Batch[Item, Result], results: Sequence[Result | Exception] | BaseException) -> None:
         self._idle_runners += 1
-        error = work.exception()
-        if error is None:
-            for entry, result in zip(batch, work.result(), strict=True):
-                if not entry.outcome.done():
-                    entry.outcome.set_result(result)
+        if not isinstance(results, BaseException):
+            for entry, result in zip(batch, results, strict=True):
+                _settle(entry, result)
         elif len(batch) > 1:
             middle = len(batch) // 2
             self._halves += [batch[:middle], batch[middle:]]
         else:
-            _fail(batch[0], error)
+            _fail(batch[0], results)
         self._dispatch()
+
+    def _watch(self, deadline: float) -> None:
+        """Let the one timer ring at this deadline, if it would later or never."""
+        if deadline < self._expiry_due:
+            if self._expiry:
+                self._expiry.cancel()
+            self._expiry_due = deadline
+            self._expiry = self._loop.call_later(max(0, deadline - self._now()), self._expire_waiting)
+
+    def _expire_waiting(self) -> None:
+        self._expiry, self._expiry_due = None, inf
+        now = self._now()
+        for entry in [entry for entry in self._lanes if entry.deadline <= now]:
+            self._lanes.remove(entry)
+            _expire(entry)
+        self._watch(self._lanes.earliest_deadline())
+
+
+def _settle(entry: _Entry[Item, Result], result: Result | Exception) -> None:
+    if entry.outcome.done():  # its caller hung up
+        return
+    if isinstance(result, Exception):
+        entry.outcome.set_exception(result)
+    else:
+        entry.outcome.set_result(result)
 
 
 def _fail(entry: _Entry[Item, Result], error: BaseException) -> None:
-    if not entry.outcome.done():
-        failure = InferenceFailed("The model failed on this image.")
-        failure.__cause__ = error
-        entry.outcome.set_exception(failure)
+    failure = InferenceFailed("The model failed on this image.")
+    failure.__cause__ = error
+    _settle(entry, failure)
+
+
+def _expire(entry: _Entry[Item, Result]) -> None:
+    _settle(entry, DeadlineExceeded("The image waited until its deadline; send it again, or allow it more time."))

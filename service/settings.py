@@ -30,9 +30,18 @@ class Settings(Options):
     max_items: int = Field(
         256, ge=1, description="images of one model in the service at once; one more is answered 429"
     )
+    max_held_bytes: int = Field(
+        128 * 2**20, ge=1, description="bytes of images of one model in the service at once; one more is answered 429"
+    )
+    max_held_pixels: int = Field(
+        10**9, ge=1, description="pixels that these images may declare together; one more is answered 429"
+    )
     max_body_bytes: int = Field(10 * 2**20, ge=1, description="bytes in one request body at most")
     max_pixels: int = Field(DEFAULT_MAX_PIXELS, ge=1, description="pixels that one image may declare at most")
     body_timeout_seconds: float = Field(30, gt=0, description="how long a request body may take to arrive")
+    deadline_seconds: float = Field(
+        30, gt=0, description="how long an image may take to be answered, if it asks for no less"
+    )
     drain_seconds: float = Field(2, ge=0, description="after SIGTERM: how long requests are still taken, not ready")
     shutdown_seconds: float = Field(30, gt=0, description="after that: how long accepted requests may take to finish")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line shown")

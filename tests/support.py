@@ -245,12 +245,12 @@ class Service:
     def classify(
         self, image: bytes, model: str = "tiny", content_type: str = "image/png", **query: str
     ) -> httpx.Response:
+        return self.ask(image, {"Content-Type": content_type}, model, **query)
+
+    def ask(self, image: bytes, headers: dict[str, str], model: str = "tiny", **query: str) -> httpx.Response:
+        """Classify with these headers."""
         return httpx.post(
-            f"{self.url}/v1/models/{model}/classify",
-            content=image,
-            headers={"Content-Type": content_type},
-            params=query,
-            timeout=PATIENCE,
+            f"{self.url}/v1/models/{model}/classify", content=image, headers=headers, params=query, timeout=PATIENCE
         )
 
     def metric(self, name: str, **labels: str) -> float:

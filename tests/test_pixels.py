@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from artifact.containers import declared_pixels
 from artifact.errors import (
     UnsupportedImageType,
 )
@@ -189,3 +190,17 @@ def test_eight_threads_see_what_one_sees():
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda job: decode(*job), jobs))
     assert all((one == other).all() for one, other in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_files_head_declares_as_many_pixels_as_it_has(name):
+    data = (GOLDEN / name).read_bytes()
+    with Image.open(BytesIO(data)) as photo:
+        assert declared_pixels(data) == photo.width * photo.height
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_head_that_was_cut_off_declares_no_more(name):
+    data = (GOLDEN / name).read_bytes()
+    assert max(declared_pixels(data[:length]) for length in range(200)) <= declared_pixels(data)
+    assert declared_pixels(b"no image") == declared_pixels(b"") == 0

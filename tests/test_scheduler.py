@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
 
 import pytest
 
-from artifact.errors import Draining, InferenceFailed, QueueFull
+from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, QueueFull
+from service.bounds import Load
 from service.scheduler import Scheduler
 
 PATIENCE = 10
@@ -36,30 +39,27 @@ class Gate:
         self._open.set()
 
 
-class Log:
-    """An observer that remembers."""
-
-    def __init__(self) -> None:
-        self.waits: list[float] = []
-        self.sizes: list[int] = []
-
-    def waited(self, seconds: float) -> None:
-        self.waits.append(seconds)
-
-    def ran(self, size: int, seconds: float) -> None:
-        assert seconds >= 0
-        self.sizes.append(size)
-
-
 def build(
-    gate: Gate, *, runners: int = 1, max_batch: int = 4, max_items: int = 100, log: Log | None = None
+    run: Callable[[list[int]], Sequence[int | Exception]],
+    *,
+    runners: int = 1,
+    max_batch: int = 4,
+    max_items: int = 100,
+    waits: list[float] | None = None,
 ) -> Scheduler[int, int]:
-    return Scheduler(gate.run, log or Log(), runners=runners, max_batch=max_batch, max_items=max_items)
+    return Scheduler(
+        run,
+        ThreadPoolExecutor(runners),
+        runners=runners,
+        max_batch=max_batch,
+        limits=Load(max_items, 1000, 1000),
+        waited=(waits if waits is not None else []).append,
+    )
 
 
 async def ask(scheduler: Scheduler[int, int], item: int) -> int:
-    with scheduler.seat() as submit:
-        return await submit(item)
+    with scheduler.seat() as seat:
+        return await seat.run(item)
 
 
 def start(scheduler: Scheduler[int, int], *items: int) -> list[asyncio.Task[int]]:
@@ -75,7 +75,7 @@ async def settle() -> None:
 async def test_a_lone_item_runs_at_once_and_alone():
     gate = Gate()
     gate.open()
-    scheduler = build(gate)
+    scheduler = build(gate.run)
     assert await ask(scheduler, 21) == 42
     assert gate.batches == [[21]]
     await scheduler.close()
@@ -83,7 +83,7 @@ async def test_a_lone_item_runs_at_once_and_alone():
 
 async def test_idle_runners_take_items_without_waiting_for_a_batch():
     gate = Gate()
-    scheduler = build(gate, runners=2)
+    scheduler = build(gate.run, runners=2)
     tasks = start(scheduler, 1, 2)
     await gate.entered()
     await gate.entered()
@@ -94,8 +94,8 @@ async def test_idle_runners_take_items_without_waiting_for_a_batch():
 
 
 async def test_batches_grow_only_while_all_runners_are_busy_and_keep_their_order():
-    gate, log = Gate(), Log()
-    scheduler = build(gate, max_batch=3, log=log)
+    gate, waits = Gate(), list[float]()
+    scheduler = build(gate.run, max_batch=3, waits=waits)
     tasks = start(scheduler, 0, 1, 2, 3, 4)
     await gate.entered()
     await settle()
@@ -104,15 +104,14 @@ async def test_batches_grow_only_while_all_runners_are_busy_and_keep_their_order
     gate.open()
     assert await asyncio.gather(*tasks) == [0, 2, 4, 6, 8]
     assert gate.batches == [[0], [1, 2, 3], [4]]
-    assert log.sizes == [1, 3, 1]
-    assert len(log.waits) == 5
+    assert len(waits) == 5
     assert scheduler.waiting == 0
     await scheduler.close()
 
 
 async def test_no_more_are_let_in_than_there_are_seats_and_a_free_seat_is_given_again():
     gate = Gate()
-    scheduler = build(gate, max_items=2)
+    scheduler = build(gate.run, max_items=2)
     tasks = start(scheduler, 1, 2)
     await settle()
     with pytest.raises(QueueFull, match="All 2 places"), scheduler.seat():
@@ -125,7 +124,7 @@ async def test_no_more_are_let_in_than_there_are_seats_and_a_free_seat_is_given_
 
 async def test_a_caller_who_hangs_up_while_waiting_is_never_run():
     gate = Gate()
-    scheduler = build(gate)
+    scheduler = build(gate.run)
     running, gone, waiting = start(scheduler, 1, 2, 3)
     await gate.entered()
     await settle()
@@ -140,7 +139,7 @@ async def test_a_caller_who_hangs_up_while_waiting_is_never_run():
 
 async def test_a_cancelled_caller_does_not_disturb_its_batchmates():
     gate = Gate()
-    scheduler = build(gate)
+    scheduler = build(gate.run)
     first, *batch = start(scheduler, 1, 2, 3, 4)
     await gate.entered()
     gate.open()
@@ -153,7 +152,7 @@ async def test_a_cancelled_caller_does_not_disturb_its_batchmates():
 
 async def test_a_caller_who_hangs_up_while_its_batch_runs_is_let_go():
     gate = Gate()
-    scheduler = build(gate, runners=1)
+    scheduler = build(gate.run, runners=1)
     (running,) = start(scheduler, 1)
     await gate.entered()
     running.cancel()
@@ -167,7 +166,7 @@ async def test_a_caller_who_hangs_up_while_its_batch_runs_is_let_go():
 @pytest.mark.parametrize("position", range(4))
 async def test_one_bad_item_fails_alone_wherever_it_stands_in_its_batch(position: int):
     gate = Gate()
-    scheduler = build(gate)
+    scheduler = build(gate.run)
     blocker = start(scheduler, 7)[0]
     await gate.entered()
     items = [1, 2, 3, 4]
@@ -187,7 +186,7 @@ async def test_one_bad_item_fails_alone_wherever_it_stands_in_its_batch(position
 
 
 async def test_a_model_that_gives_too_few_results_fails_its_callers_and_hangs_nobody():
-    scheduler = Scheduler(lambda _items: [], Log(), runners=1, max_batch=4, max_items=10)
+    scheduler = build(lambda _items: [])
     outcomes = await asyncio.gather(*start(scheduler, 1, 2, 3), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [InferenceFailed] * 3
     await scheduler.close()
@@ -195,7 +194,7 @@ async def test_a_model_that_gives_too_few_results_fails_its_callers_and_hangs_no
 
 async def test_a_runner_that_cannot_start_fails_its_callers_and_hangs_nobody():
     gate = Gate()
-    scheduler = build(gate, runners=2)
+    scheduler = build(gate.run, runners=2)
     scheduler._threads.shutdown()  # as when the system gives no more threads, its submit raises RuntimeError
     for _ in range(3):
         with pytest.raises(InferenceFailed):
@@ -206,7 +205,7 @@ async def test_a_runner_that_cannot_start_fails_its_callers_and_hangs_nobody():
 
 async def test_closing_answers_all_who_have_a_seat_and_takes_nobody_new():
     gate = Gate()
-    scheduler = build(gate)
+    scheduler = build(gate.run)
     tasks = start(scheduler, 1, 2, 3)
     await gate.entered()
     closing = asyncio.create_task(scheduler.close())
@@ -222,17 +221,17 @@ async def test_closing_answers_all_who_have_a_seat_and_takes_nobody_new():
 async def test_one_who_has_a_seat_may_still_submit_while_the_scheduler_closes():
     gate = Gate()
     gate.open()
-    scheduler = build(gate)
-    with scheduler.seat() as submit:
+    scheduler = build(gate.run)
+    with scheduler.seat() as seat:
         closing = asyncio.create_task(scheduler.close())
         await settle()
-        assert await submit(5) == 10
+        assert await seat.run(5) == 10
     await closing
 
 
 async def test_a_flood_with_hang_ups_leaves_no_seat_taken_and_nothing_waiting():
     gate = Gate()
-    scheduler = build(gate, runners=2, max_batch=5, max_items=200)
+    scheduler = build(gate.run, runners=2, max_batch=5, max_items=200)
     tasks = start(scheduler, *range(200))
     await gate.entered()
     for task in tasks[::3]:
@@ -243,3 +242,68 @@ async def test_a_flood_with_hang_ups_leaves_no_seat_taken_and_nothing_waiting():
         assert isinstance(outcome, asyncio.CancelledError) if item % 3 == 0 else outcome == item * 2
     assert scheduler.waiting == 0
     await scheduler.close()  # would wait for ever if a seat were lost
+
+
+async def test_an_error_in_the_place_of_a_result_is_its_own_items_alone():
+    sizes = []
+
+    def run(items: list[int]) -> Sequence[int | Exception]:
+        sizes.append(len(items))
+        return [ValueError("odd") if item % 2 else item for item in items]
+
+    scheduler = build(run)
+    outcomes = await asyncio.gather(*start(scheduler, 0, 1, 2, 3), return_exceptions=True)
+    assert [outcome if isinstance(outcome, int) else str(outcome) for outcome in outcomes] == [0, "odd", 2, "odd"]
+    assert sum(sizes) == 4  # nothing was halved, and run again
+    await scheduler.close()
+
+
+async def test_the_urgent_go_first_and_are_let_in_where_others_are_not():
+    gate = Gate()
+    scheduler = build(gate.run, max_batch=1, max_items=8)
+
+    async def ask_with(item: int, urgency: int) -> int:
+        with scheduler.seat(urgency=urgency) as seat:
+            return await seat.run(item)
+
+    tasks = [asyncio.create_task(ask_with(item, urgency)) for item, urgency in enumerate([3, 5, 5, 5, 5, 5])]
+    await gate.entered()
+    await settle()
+    with pytest.raises(QueueFull):
+        await ask_with(7, 5)
+    tasks += [asyncio.create_task(ask_with(6, 3)), asyncio.create_task(ask_with(7, 0))]
+    await settle()
+    gate.open()
+    await asyncio.gather(*tasks)
+    assert gate.batches == [[0], [7], [6], [1], [2], [3], [4], [5]]
+    await scheduler.close()
+
+
+async def test_one_whose_deadline_passes_while_it_waits_is_told_so_though_all_runners_are_stuck():
+    gate = Gate()
+    scheduler = build(gate.run)
+    (stuck,) = start(scheduler, 1)
+    await gate.entered()
+    with scheduler.seat(deadline=monotonic() + 0.05) as seat, pytest.raises(DeadlineExceeded):
+        await asyncio.wait_for(seat.run(2), PATIENCE)
+    assert not stuck.done()
+    gate.open()
+    assert await stuck == 2
+    assert gate.batches == [[1]]
+    await scheduler.close()
+
+
+async def test_more_bytes_or_pixels_than_may_be_held_are_refused_but_a_lone_item_never():
+    gate = Gate()
+    gate.open()
+    scheduler = build(gate.run)
+    with scheduler.seat(size=2000) as seat:
+        seat.hold(Load(pixels=2000))
+        assert await seat.run(1) == 2
+        with pytest.raises(QueueFull, match="All 1000 bytes"), scheduler.seat(size=1):
+            pass
+        with scheduler.seat() as other, pytest.raises(QueueFull, match="All 1000 pixels"):
+            other.hold(Load(pixels=1))
+    with scheduler.seat(size=1000), pytest.raises(QueueFull), scheduler.seat(size=1):
+        pass
+    await scheduler.close()

@@ -275,7 +275,7 @@ def test_every_outcome_is_counted_once(models: Path):
         with running.begin(png(255)) as held:
             running.classify(png(0))
             held.finish()
-        expected = {"ok": 2, "invalid": 1, "rejected": 1, "failed": 0, "cancelled": 0}
+        expected = {"ok": 2, "invalid": 1, "rejected": 1, "expired": 0, "failed": 0, "cancelled": 0}
         assert {outcome: running.metric("hangtag_items_total", outcome=outcome) for outcome in expected} == expected
         assert running.metric("hangtag_rejected_total", reason="queue_full") == 1
         assert running.metric("hangtag_predictions_total", label="light", decision="accept") == 1
@@ -331,6 +331,12 @@ def test_a_connection_whose_body_was_not_asked_for_is_closed(service: Service):
         assert connection.headers["connection"] == "close"
 
 
+def arrived(running: Service) -> float:
+    """How many images wait for a runner, or did."""
+    waited = running.metric("hangtag_stage_duration_seconds_count", stage="queue")
+    return running.metric("hangtag_queue_items") + waited
+
+
 def test_callers_who_hang_up_while_they_wait_are_never_run(tmp_path: Path):
     publish(tmp_path, model=graph(extra=slow(products=8)))
     image = png(255)
@@ -340,7 +346,7 @@ def test_callers_who_hang_up_while_they_wait_are_never_run(tmp_path: Path):
             for caller in callers:
                 caller.post(CLASSIFY, Content_Type="image/png", Content_Length=str(len(image)))
                 caller.send(image)
-            eventually(lambda: running.metric("hangtag_stage_duration_seconds_count", stage="decode") == 6)
+            eventually(lambda: arrived(running) == 6)
             assert callers[0].answer()[0] == 200  # by then one more runs, and four wait
         eventually(lambda: running.metric("hangtag_items_total", outcome="cancelled") == 5)
         assert running.metric("hangtag_queue_items") == 0
@@ -391,3 +397,36 @@ async def test_a_defect_of_ours_is_answered_500_with_the_requests_id():
     assert (b"x-request-id", b"mine") in sent[0]["headers"]
     assert b"internal_error" in sent[1]["body"]
     assert b"secret" not in sent[1]["body"]
+
+
+def test_a_deadline_that_passes_while_the_image_waits_is_answered_504(tmp_path: Path):
+    publish(tmp_path, model=graph(extra=slow(products=8)))
+    with Service(tmp_path, "--runners", "1") as running, running.begin(png(0)) as first:
+        first.send(png(0))
+        eventually(lambda: arrived(running) == 1)
+        late = running.ask(png(255), {"X-Request-Deadline-Ms": "1"})
+        assert code(late) == (504, "deadline_exceeded")
+        assert first.answer()[0] == 200
+        assert running.metric("hangtag_items_total", outcome="expired") == 1
+        assert running.metric("hangtag_batch_size_sum") == 1
+
+
+@pytest.mark.parametrize("deadline", ["", "soon", "-1", "1.5", "1" * 10])
+def test_a_deadline_that_is_none_is_refused(service: Service, deadline: str):
+    response = service.ask(png(0), {"X-Request-Deadline-Ms": deadline})
+    assert code(response) == (400, "request_malformed")
+    assert "such as 250" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("priority", ["u=0", "u=7, i", "i, u=5", "u=9", "nonsense", ""])
+def test_any_priority_is_taken(service: Service, priority: str):
+    assert service.ask(png(0), {"Priority": priority}).status_code == 200
+
+
+def test_more_pixels_than_may_be_held_together_are_shed(tmp_path: Path):
+    publish(tmp_path, model=graph(extra=slow(products=8)))
+    with Service(tmp_path, "--runners", "1", "--max-held-pixels", "1") as running, running.begin(png(0)) as first:
+        first.send(png(0))
+        eventually(lambda: arrived(running) == 1)
+        assert code(running.classify(png(0))) == (429, "queue_full")
+        assert first.answer()[0] == 200

@@ -1,0 +1,69 @@
+"""What waits for a runner: a lane for each urgency, in which nobody overtakes, and ageing, so that nobody starves."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
+
+LANES = 8  # RFC 9218: urgency 0 is served first, 7 last
+DEFAULT_URGENCY = 3
+
+AGEING_SECONDS = 1.0
+
+
+class Waiting(Protocol):
+    """What can wait: since when, how urgent it is, and until when an answer is of use; seconds of one clock."""
+
+    since: float
+    urgency: int
+    deadline: float
+
+
+Entry = TypeVar("Entry", bound=Waiting)
+
+
+class Lanes(Generic[Entry]):
+    """Takes the most urgent first, but lets each step of urgency be worth a second of waiting and no more.
+
+    So urgent entries overtake one that is `n` steps less urgent only while they come within `n` seconds after it.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: list[OrderedDict[Entry, None]] = [OrderedDict() for _ in range(LANES)]
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Entry]:
+        for lane in self._lanes:
+            yield from lane
+
+    def put(self, entry: Entry) -> None:
+        """Let an entry wait, behind those of its lane."""
+        self._lanes[entry.urgency][entry] = None
+        self._length += 1
+
+    def remove(self, entry: Entry) -> bool:
+        """Let an entry wait no more; returns whether it did."""
+        if entry not in self._lanes[entry.urgency]:
+            return False
+        del self._lanes[entry.urgency][entry]
+        self._length -= 1
+        return True
+
+    def take(self) -> Entry:
+        """The entry whose turn it is, which then waits no more; raises IndexError when none waits."""
+        heads = [next(iter(lane)) for lane in self._lanes if lane]
+        if not heads:
+            raise IndexError("Nobody waits.")
+        best = min(heads, key=_place)
+        self.remove(best)
+        return best
+
+    def earliest_deadline(self) -> float:
+        """When the first of those who wait will be too late; infinity when none waits."""
+        return min((entry.deadline for entry in self), default=float("inf"))
+
+
+def _place(entry: Waiting) -> float:
+    return entry.since + entry.urgency * AGEING_SECONDS

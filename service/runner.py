@@ -1,0 +1,56 @@
+"""What a runner does with a batch of encoded images: pixels, one run of the model, scores; all in one thread hop."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artifact.card import InputSpec
+from artifact.errors import ImageError
+from artifact.pixels import decode
+from artifact.session import Session
+from service.metrics import ModelMetrics
+
+Pixels = NDArray[np.uint8]
+Scores = NDArray[np.float32]
+
+
+class Runner:
+    """Answers encoded images with their scores, float32 [K], or with what is wrong with them.
+
+    On a CPU the runner's thread decodes, since every core has a runner; `decoders` do it for a device that would wait.
+    """
+
+    def __init__(
+        self, session: Session, spec: InputSpec, max_pixels: int, metrics: ModelMetrics, decoders: Executor | None
+    ) -> None:
+        self._session = session
+        self._spec = spec
+        self._max_pixels = max_pixels
+        self._metrics = metrics
+        self._map = decoders.map if decoders else map
+
+    def run(self, images: list[bytes]) -> Sequence[Scores | ImageError]:
+        """The scores of each image, in order, or the ImageError that is its own; called in many threads at once."""
+        decoded = list(self._map(self._decode, images))
+        pixels = [photo for photo in decoded if not isinstance(photo, ImageError)]
+        scores = iter(self._infer(pixels) if pixels else ())
+        return [photo if isinstance(photo, ImageError) else next(scores) for photo in decoded]
+
+    def _decode(self, image: bytes) -> Pixels | ImageError:
+        started = perf_counter()
+        try:
+            return decode(image, self._spec, max_pixels=self._max_pixels)
+        except ImageError as error:
+            return error
+        finally:
+            self._metrics.decoded(perf_counter() - started)
+
+    def _infer(self, pixels: list[Pixels]) -> Scores:
+        started = perf_counter()
+        try:
+            return self._session.run(pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels))
+        finally:
+            self._metrics.ran(len(pixels), perf_counter() - started)

@@ -1,0 +1,376 @@
+"""The scheduler's invariants, over random arrivals, hang-ups, failures, deadlines and shutdowns, in virtual time.
+
+Nothing runs in a thread: a test decides when a batch runs, so each schedule is played exactly as it was drawn. The same
+check is then put to schedulers with planted bugs, and has to find every one of them.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, QueueFull
+from service import lanes, scheduler
+from service.bounds import Bounds, Load
+from service.lanes import AGEING_SECONDS, Lanes
+from service.scheduler import Scheduler
+
+LIMITS = Load(items=8, bytes=50, pixels=50)
+
+
+@dataclass(frozen=True)
+class Arrive:
+    """Somebody asks; the model refuses some items, and breaks on poison."""
+
+    kind: Literal["good", "refused", "poison"]
+    urgency: int
+    size: int
+    patience: float
+
+
+@dataclass(frozen=True)
+class HangUp:
+    who: int
+
+
+@dataclass(frozen=True)
+class Run:
+    which: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Close:
+    pass
+
+
+Action = Arrive | HangUp | Run | Pass | Close
+
+
+class OwnError(Exception):
+    pass
+
+
+@dataclass(eq=False)
+class Photo:
+    number: int
+    asked: Arrive
+    since: float
+    runs: int = 0
+    hung_up: bool = False
+
+    @property
+    def deadline(self) -> float:
+        return self.since + self.asked.patience
+
+
+class Hands(Executor):
+    """Threads that run only when a test says so."""
+
+    def __init__(self, taken: Callable[[list[Photo]], None]) -> None:
+        self.waiting: list[tuple[Callable[..., None], Any]] = []
+        self._taken = taken
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
+        self._taken([entry.item for entry in args[0]])
+        self.waiting.append((fn, args[0]))
+        return Future()
+
+    def run(self, which: int) -> None:
+        fn, batch = self.waiting.pop(which % len(self.waiting))
+        fn(batch)
+
+
+@dataclass
+class World:
+    """One scheduler, all who ever asked it, and what must always be true of them."""
+
+    runners: int
+    max_batch: int
+    now: float = 0.0
+    photos: list[Photo] = field(default_factory=list)
+    tasks: list[asyncio.Task[int]] = field(default_factory=list)
+    batches: list[list[Photo]] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    closing: asyncio.Task[None] | None = None
+
+    def __post_init__(self) -> None:
+        self.hands = Hands(self._taken)
+        self.scheduler: Scheduler[Photo, int] = Scheduler(
+            self._model,
+            self.hands,
+            runners=self.runners,
+            max_batch=self.max_batch,
+            limits=LIMITS,
+            waited=self._waited,
+            now=lambda: self.now,
+        )
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _loop, context: self.complaints.append(repr(context.get("exception") or context["message"]))
+        )
+
+    def _waited(self, seconds: float) -> None:
+        assert seconds >= 0
+
+    def _taken(self, batch: list[Photo]) -> None:
+        assert 1 <= len(batch) <= self.max_batch, "a batch is larger than it may be"
+        self.batches.append(batch)
+        for photo in batch:
+            if not photo.runs:
+                assert not photo.hung_up, "somebody was run who had hung up"
+                assert photo.deadline > self.now, "somebody was run after the deadline"
+
+    def _model(self, batch: list[Photo]) -> Sequence[int | Exception]:
+        for photo in batch:
+            photo.runs += 1
+        if any(photo.asked.kind == "poison" for photo in batch):
+            raise RuntimeError("poison")
+        return [OwnError() if photo.asked.kind == "refused" else photo.number for photo in batch]
+
+    async def _ask(self, photo: Photo) -> int:
+        asked = photo.asked
+        with self.scheduler.seat(asked.size, asked.urgency, photo.deadline) as seat:
+            seat.hold(Load(pixels=asked.size))
+            return await seat.run(photo)
+
+    async def play(self, action: Action) -> None:
+        match action:
+            case Arrive():
+                photo = Photo(len(self.photos), action, self.now)
+                self.photos.append(photo)
+                self.tasks.append(asyncio.create_task(self._ask(photo)))
+            case HangUp(who) if self.tasks:
+                photo = self.photos[who % len(self.photos)]
+                photo.hung_up |= self.tasks[photo.number].cancel()
+            case Run(which) if self.hands.waiting:
+                self.hands.run(which)
+            case Pass(seconds):
+                self.now += seconds
+                return  # so that something may happen before the timer rings
+            case Close() if self.closing is None:
+                self.closing = asyncio.create_task(self.scheduler.close())
+        await settle()
+        if self.scheduler._expiry_due <= self.now:  # its timer is the loop's, which knows no virtual time
+            self.scheduler._expire_waiting()
+            await settle()
+        self._check()
+
+    def _check(self) -> None:
+        """What is true at every moment."""
+        assert not self.complaints, self.complaints
+        assert len(self.hands.waiting) <= self.runners, "more batches than runners"
+        busy = len(self.hands.waiting) == self.runners
+        assert busy or not self.scheduler.waiting, "a runner is idle while work waits"
+        inside = [photo for photo, task in zip(self.photos, self.tasks, strict=True) if not task.done()]
+        assert len(inside) <= LIMITS.items, "more items than seats"
+        assert sum(photo.asked.size for photo in inside) <= LIMITS.bytes or len(inside) == 1, "more than the bound"
+        assert self.scheduler._bounds.taken.items == len(inside), "seats were lost, or given twice"
+        unrun = [photo for photo in inside if not photo.runs and not self._is_taken(photo)]
+        assert all(photo.deadline > self.now for photo in unrun), "somebody waits on after the deadline"
+
+    def _is_taken(self, photo: Photo) -> bool:
+        return any(photo in batch for batch in self.batches)
+
+    async def end(self) -> None:
+        """Run all that is left, close, and look at every outcome."""
+        while self.hands.waiting:
+            await self.play(Run(0))
+        await self.play(Close())
+        for task in self.tasks:
+            assert task.done(), "somebody got no outcome"
+        assert self.closing is not None
+        await asyncio.wait_for(self.closing, 5)
+        for photo, task in zip(self.photos, self.tasks, strict=True):
+            if task.cancelled():
+                assert photo.hung_up, "somebody was cancelled who did not hang up"
+            else:
+                self._check_outcome(photo, task)
+        self._check_order()
+
+    def _check_outcome(self, photo: Photo, task: asyncio.Task[int]) -> None:
+        match task.exception():
+            case None:
+                assert (task.result(), photo.asked.kind) == (photo.number, "good"), "somebody got another's result"
+            case OwnError():
+                assert photo.asked.kind == "refused"
+            case InferenceFailed():
+                assert photo.asked.kind == "poison", "a good item failed with its batch"
+            case DeadlineExceeded():
+                assert photo.runs == 0, "an item ran and was said to be too late"
+                assert photo.deadline <= self.now, "an item was dropped before its deadline"
+            case QueueFull() | Draining():
+                assert photo.runs == 0
+            case error:
+                raise AssertionError(f"nobody promised this outcome: {error!r}")
+
+    def _check_order(self) -> None:
+        """Within a lane nobody overtakes; across lanes, nobody who came too late for that."""
+        turns: dict[int, int] = {}
+        for turn, batch in enumerate(self.batches):
+            for photo in batch:
+                turns.setdefault(photo.number, turn)
+        ran = [photo for photo in self.photos if photo.number in turns]
+        for place, first in enumerate(ran):
+            for later in ran[place + 1 :]:
+                steps = first.asked.urgency - later.asked.urgency
+                if steps == 0 or later.since - first.since > steps * AGEING_SECONDS:
+                    assert turns[first.number] <= turns[later.number], "somebody was overtaken who should not be"
+
+
+async def settle() -> None:
+    """Let everything happen that can happen on the loop now."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What happens; the scheduler is closed before the last few."""
+
+    runners: int
+    max_batch: int
+    actions: list[Action]
+    last: list[Action]
+
+    async def play(self) -> None:
+        world = World(self.runners, self.max_batch)
+        for action in [*self.actions, Close(), *self.last]:
+            await world.play(action)
+        await world.end()
+
+
+_arrivals = st.builds(
+    Arrive,
+    kind=st.sampled_from(["good"] * 6 + ["refused", "poison"]),
+    urgency=st.sampled_from([0, 3, 3, 5]),
+    size=st.sampled_from([1, 1, 1, 1, 1, 20, 60]),
+    patience=st.sampled_from([0.5, 1e9, 1e9, 1e9]),
+)
+_actions = st.one_of(
+    *[_arrivals] * 5,
+    st.builds(Run, st.integers(0, 1)),
+    st.builds(HangUp, st.integers(0, 20)),
+    st.builds(Pass, st.sampled_from([0.25, 3.0])),
+)
+schedules = st.builds(
+    Schedule,
+    runners=st.sampled_from([1, 2]),
+    max_batch=st.sampled_from([1, 2, 4]),
+    actions=st.lists(_actions, min_size=12, max_size=40),
+    last=st.lists(_actions, max_size=3),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(schedules)
+def test_the_promises_hold_whatever_happens(schedule: Schedule):
+    asyncio.run(schedule.play())
+
+
+@contextmanager
+def planted(place: Any, name: str, bug: Any) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, name, bug)
+        yield
+
+
+_take, _remove = Lanes.take, Lanes.remove
+_submit, _finish, _next_batch = Scheduler._submit, Scheduler._finish, Scheduler._take
+
+
+def _asleep(self: Any, batch: Any, results: Any) -> None:
+    with planted(Scheduler, "_dispatch", lambda _self: None):
+        _finish(self, batch, results)
+
+
+def _runner_lost_on_failure(self: Any, batch: Any, results: Any) -> None:
+    self._idle_runners -= isinstance(results, BaseException)
+    _finish(self, batch, results)
+
+
+def _one_lost(self: Any, batch: Any, results: Any) -> None:
+    failed = isinstance(results, BaseException) and len(batch) > 1
+    _finish(self, batch[:-1] if failed else batch, results)
+
+
+def _unguarded(entry: Any, result: Any) -> None:
+    (entry.outcome.set_exception if isinstance(result, Exception) else entry.outcome.set_result)(result)
+
+
+def _one_too_many(self: Any, load: Load, _urgency: int = 3) -> None:
+    if self.taken.items > self.limits.items:
+        raise QueueFull("full")
+    self.taken = Load(*(taken + more for taken, more in zip(self.taken, load, strict=True)))
+
+
+def _bytes_uncounted(self: Any, load: Load, urgency: int = 3) -> None:
+    _bounds_take(self, load._replace(bytes=0, pixels=0), urgency)
+
+
+def _kept(self: Any, load: Load) -> None:
+    _give_back(self, load._replace(items=load.items * (self.taken.items > 1)))
+
+
+def _last_come(self: Any) -> Any:
+    entry = next(reversed(next(lane for lane in self._lanes if lane)))
+    _remove(self, entry)
+    return entry
+
+
+async def _deaf(self: Any, item: Any, urgency: int, deadline: float) -> Any:
+    return await asyncio.shield(asyncio.ensure_future(_submit(self, item, urgency, deadline)))
+
+
+def _too_late(self: Any) -> Any:
+    entry = _take(self)
+    entry.deadline = 1e12
+    return entry
+
+
+def _larger(self: Any) -> Any:
+    self._max_batch += 1
+    try:
+        return _next_batch(self)
+    finally:
+        self._max_batch -= 1
+
+
+_bounds_take, _give_back = Bounds.take, Bounds.give_back
+
+BUGS: dict[str, tuple[Any, str, Any]] = {
+    "a lost wake-up": (Scheduler, "_finish", _asleep),
+    "a runner lost when its batch failed": (Scheduler, "_finish", _runner_lost_on_failure),
+    "one of a failed batch forgotten": (Scheduler, "_finish", _one_lost),
+    "an unguarded set_result": (scheduler, "_settle", _unguarded),
+    "a bound off by one": (Bounds, "take", _one_too_many),
+    "bytes and pixels not counted": (Bounds, "take", _bytes_uncounted),
+    "a seat that is not given back": (Bounds, "give_back", _kept),
+    "starvation": (lanes, "_place", lambda entry: entry.urgency),
+    "urgency that means nothing": (lanes, "_place", lambda entry: entry.since - entry.urgency * AGEING_SECONDS),
+    "the last come is first served": (Lanes, "take", _last_come),
+    "who hung up is run": (Scheduler, "_submit", _deaf),
+    "who is too late is run": (Lanes, "take", _too_late),
+    "no timer for deadlines": (Scheduler, "_watch", lambda _self, _deadline: None),
+    "a batch that is too large": (Scheduler, "_take", _larger),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_found(bug: str):
+    @settings(max_examples=1000, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+    @given(schedules)
+    def search(schedule: Schedule) -> None:
+        asyncio.run(schedule.play())
+
+    with planted(*BUGS[bug]), pytest.raises((AssertionError, TimeoutError, ExceptionGroup)):
+        search()
