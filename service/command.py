@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import uvicorn
 
 from service.app import create_app
+from service.protocol import Protocol
 from service.server import Server, listen
 from service.settings import Settings
 
@@ -19,9 +20,7 @@ def run(arguments: Sequence[str]) -> int:
         app,
         log_level=settings.log_level,
         access_log=False,
-        # httptools loses the body of a request that offers an upgrade, as Java's client does with each first one, and
-        # takes headers without limit; see docs/decisions/0001-serving-stack.md.
-        http="h11",
+        http=Protocol,
         ws="none",
         server_header=False,
         # Longer than clients and load balancers keep idle connections (60 s), so that they close first: a request that
