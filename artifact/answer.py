@@ -1,6 +1,7 @@
 """From scores to an answer: labels ranked by score, and whether the best one may be taken without a person's look."""
 
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from artifact.card import ModelCard
 
 Decision = Literal["accept", "review"]
+
+_SCORE = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +25,9 @@ class Answer:
 
 def answer(scores: NDArray[np.float32], card: ModelCard, top_k: int) -> Answer:
     """The `top_k` best labels (or all, where fewer) of scores float32 [K]; equal scores keep the card's order."""
-    order = np.argsort(-scores, kind="stable")[:top_k]
-    best = float(scores[order[0]])
+    ranked = sorted(zip(card.labels, scores.tolist(), strict=True), key=_SCORE, reverse=True)[:top_k]
     return Answer(
-        predictions=tuple((card.labels[index], float(scores[index])) for index in order),
-        decision="accept" if best >= card.accept_threshold else "review",
+        predictions=tuple(ranked),
+        decision="accept" if ranked[0][1] >= card.accept_threshold else "review",
         threshold=card.accept_threshold,
     )

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from service import health, problems, routes
+from service.classify import Classify, Shortcut
 from service.hosting import Hosting
 from service.intake import Limits
 from service.metrics import Metrics
@@ -15,7 +17,7 @@ from service.settings import Settings
 from service.telemetry import Telemetry
 
 
-def create_app(settings: Settings) -> tuple[FastAPI, Hosting]:
+def create_app(settings: Settings) -> tuple[ASGIApp, Hosting]:
     """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none."""
     release = version("hangtag")
     metrics = Metrics(release)
@@ -37,14 +39,14 @@ def create_app(settings: Settings) -> tuple[FastAPI, Hosting]:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.include_router(routes.router(hosting, _limits(settings)))
+    classify = Classify(hosting, _limits(settings))
+    app.include_router(routes.router(hosting, classify))
     app.include_router(health.router(hosting, metrics))
-    app.add_middleware(Telemetry, metrics=metrics, hosting=hosting)
     problems.install(app)
     for path, operations in app.openapi()["paths"].items():
         for method in operations:
             metrics.expect(method.upper(), path)
-    return app, hosting
+    return Telemetry(Shortcut(app, classify), metrics, hosting), hosting
 
 
 def _limits(settings: Settings) -> Limits:

@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope
 
 from artifact.errors import BodyTimeout, BodyTooLarge, ClientGone, ContentTypeUnsupported, MalformedRequest
 from service.terms import Terms, terms_of
@@ -27,43 +27,43 @@ class Limits:
     deadline: float
 
 
-@dataclass(frozen=True, slots=True)
 class Caller:
     """Who sent a request: has an image, in the raw body or in the multipart field `image`, and may hang up at any time.
 
     A body over the limits is not read to its end.
     """
 
-    request: Request
-    limits: Limits
+    def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
+        self._raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._headers = dict(self._raw_headers)
+        self._receive = receive
+        self._limits = limits
 
     def terms(self) -> Terms:
         """How urgent it is, and until when; raises MalformedRequest."""
-        return terms_of(self.request.headers, self.limits.deadline)
+        return terms_of(self._headers, self._limits.deadline)
 
     def declared_bytes(self) -> int:
         """How long the body says that it is, 0 where it does not say; raises BodyTooLarge."""
-        declared = self.request.headers.get("content-length", "")
-        if not declared.isdecimal():
+        declared = self._headers.get(b"content-length", b"")
+        if not declared.isdigit():
             return 0
-        if int(declared) > self.limits.max_bytes:
-            raise self._too_large(f"has {declared} bytes")
+        if int(declared) > self._limits.max_bytes:
+            raise self._too_large(f"has {int(declared)} bytes")
         return int(declared)
 
     async def image(self) -> bytes:
         """The encoded image; raises a RequestError that says what would be right."""
-        content_type = _content_type(self.request.headers.get("content-type"))
+        content_type = _content_type(self._headers.get(b"content-type", b"").decode("latin-1"))
         if content_type != MULTIPART:
             _check_type(content_type)
         try:
-            async with asyncio.timeout(self.limits.timeout):
+            async with asyncio.timeout(self._limits.timeout):
                 if content_type == MULTIPART:
                     return await self._field()
                 return b"".join([chunk async for chunk in self._body()])
         except TimeoutError as error:
-            raise BodyTimeout(f"The body did not arrive within {self.limits.timeout:g} seconds.") from error
-        except ClientDisconnect as error:
-            raise ClientGone("The client hung up while it sent the body.") from error
+            raise BodyTimeout(f"The body did not arrive within {self._limits.timeout:g} seconds.") from error
 
     @asynccontextmanager
     async def attended(self) -> AsyncIterator[None]:
@@ -72,7 +72,7 @@ class Caller:
         assert work is not None  # noqa: S101  (the type: a coroutine always runs in a task)
 
         async def watch() -> None:
-            while (await self.request.receive())["type"] != "http.disconnect":
+            while (await self._receive())["type"] != "http.disconnect":
                 pass
             gone.set()
             work.cancel()
@@ -89,21 +89,25 @@ class Caller:
 
     async def _body(self) -> AsyncGenerator[bytes, None]:
         """The body in pieces as they arrive; raises BodyTooLarge at the first byte over."""
-        received = 0
-        async for chunk in self.request.stream():
+        received, more = 0, True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone("The client hung up while it sent the body.")
+            chunk, more = message.get("body", b""), message.get("more_body", False)
             received += len(chunk)
-            if received > self.limits.max_bytes:
+            if received > self._limits.max_bytes:
                 raise self._too_large("goes on")
             yield chunk
 
     def _too_large(self, what: str) -> BodyTooLarge:
         return BodyTooLarge(
-            f"The body {what}, and at most {self.limits.max_bytes} bytes are taken; send a smaller image."
+            f"The body {what}, and at most {self._limits.max_bytes} bytes are taken; send a smaller image."
         )
 
     async def _field(self) -> bytes:
-        parser = MultiPartParser(self.request.headers, self._body(), max_files=1, max_fields=16)
-        parser.spool_max_size = self.limits.max_bytes  # in memory: the file system may be read-only
+        parser = MultiPartParser(Headers(raw=self._raw_headers), self._body(), max_files=1, max_fields=16)
+        parser.spool_max_size = self._limits.max_bytes  # in memory: the file system may be read-only
         try:
             form = await parser.parse()
         except (MultiPartException, UnicodeError) as error:

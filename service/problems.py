@@ -47,6 +47,13 @@ def answer(error: errors.HangtagError) -> Response:
     return _problem(status_of(error), error.code, str(error), retry)
 
 
+def respond(error: errors.HangtagError, request_id: str) -> Response:
+    """The same, with a line in the log when the error is one of ours to look at."""
+    if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Refused):
+        logger.error("request %s failed", request_id, exc_info=error)
+    return answer(error)
+
+
 def install(app: FastAPI) -> None:
     """Answer the app's errors with problem documents; `service.telemetry` answers those that nobody foresaw."""
     app.add_exception_handler(errors.HangtagError, _ours)
@@ -56,9 +63,7 @@ def install(app: FastAPI) -> None:
 
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.HangtagError)  # noqa: S101  (the type that it was registered for)
-    if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Refused):
-        logger.error("request %s failed", request.state.request_id, exc_info=error)
-    return answer(error)
+    return respond(error, request.state.request_id)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

@@ -5,14 +5,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from service.classify import DEFAULT_TOP_K, MAX_TOP_K, Classify
 from service.hosting import Hosting
-from service.intake import FIELD, IMAGE_TYPES, MULTIPART, Caller, Limits
+from service.intake import FIELD, IMAGE_TYPES, MULTIPART
 from service.model import HostedModel
 from service.problems import PHRASES, PROBLEM_JSON
 from service.report import respond
-from service.schemas import Classification, ModelDetail, ModelList, ModelSummary, Prediction, Problem
+from service.schemas import Classification, ModelDetail, ModelList, ModelSummary, Problem
 
-TopK = Annotated[int, Query(ge=1, le=1000, description="how many labels to answer with, best first")]
+TopK = Annotated[int, Query(ge=1, le=MAX_TOP_K, description="how many labels to answer with, best first")]
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -32,7 +33,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"description": PHRASES[status], "content": content} for status in statuses}
 
 
-def router(hosting: Hosting, limits: Limits) -> APIRouter:
+def router(hosting: Hosting, handler: Classify) -> APIRouter:
     """The routes under /v1."""
     routes = APIRouter(prefix="/v1/models", tags=["models"])
     refusals = _problems(400, 404, 408, 413, 415, 422, 429, 500, 503, 504)
@@ -62,8 +63,8 @@ def router(hosting: Hosting, limits: Limits) -> APIRouter:
         responses=refusals,
         openapi_extra=_BODY,
     )
-    async def classify(model: str, request: Request, top_k: TopK = 5) -> Response:
-        return await _classify(hosting.get(model), Caller(request, limits), top_k)
+    async def classify(model: str, request: Request, top_k: TopK = DEFAULT_TOP_K) -> Response:
+        return await handler.respond(request.scope, request.receive, model, None, top_k)
 
     @routes.post(
         "/{model}/versions/{version}/classify",
@@ -72,23 +73,10 @@ def router(hosting: Hosting, limits: Limits) -> APIRouter:
         responses=refusals,
         openapi_extra=_BODY,
     )
-    async def classify_version(model: str, version: str, request: Request, top_k: TopK = 5) -> Response:
-        return await _classify(hosting.get(model, version), Caller(request, limits), top_k)
+    async def classify_version(model: str, version: str, request: Request, top_k: TopK = DEFAULT_TOP_K) -> Response:
+        return await handler.respond(request.scope, request.receive, model, version, top_k)
 
     return routes
-
-
-async def _classify(model: HostedModel, caller: Caller, top_k: int) -> Response:
-    answer = await model.classify(caller, top_k)
-    classification = Classification(
-        model=model.name,
-        version=model.version,
-        id=caller.request.state.request_id,
-        predictions=[Prediction(label=label, score=score) for label, score in answer.predictions],
-        decision=answer.decision,
-        threshold=answer.threshold,
-    )
-    return Response(classification.model_dump_json(), media_type="application/json")
 
 
 def _summary(model: HostedModel) -> ModelSummary:

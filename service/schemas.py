@@ -1,8 +1,9 @@
 """What the REST API answers, as the OpenAPI document shows it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict  # pydantic cannot use the standard library's before Python 3.12
 
 from artifact.answer import Decision
 from artifact.card import ModelCard
@@ -10,21 +11,24 @@ from artifact.card import ModelCard
 Status = Literal["loading", "ready", "failed"]
 
 
-class Prediction(BaseModel):
+# Dictionaries, unlike models, become JSON without being built and checked first.
+class Prediction(TypedDict):
     """One label and its calibrated probability."""
 
     label: str
-    score: float = Field(ge=0, le=1)
+    score: Annotated[float, Field(ge=0, le=1)]
 
 
-class Classification(BaseModel):
+class Classification(TypedDict):
     """What a model says of one image."""
 
     model: str
     version: str
-    id: str = Field(description="the request's X-Request-ID, or one that the service gave it")
-    predictions: list[Prediction] = Field(description="best first")
-    decision: Decision = Field(description="`accept` when the best score reaches the threshold, else `review`")
+    id: Annotated[str, Field(description="the request's X-Request-ID, or one that the service gave it")]
+    predictions: Annotated[list[Prediction], Field(description="best first")]
+    decision: Annotated[
+        Decision, Field(description="`accept` when the best score reaches the threshold, else `review`")
+    ]
     threshold: float
 
 

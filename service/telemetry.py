@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import re
+from collections.abc import Mapping
+from random import Random
 from time import perf_counter
-from uuid import uuid4
 
-from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from artifact.errors import Draining, HangtagError, InternalError
@@ -17,11 +16,12 @@ from service.problems import answer
 
 logger = logging.getLogger("hangtag")
 
-REQUEST_ID = "X-Request-ID"
 UNMATCHED = "unmatched"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_SAFE_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_SAFE_ID = re.compile(rb"[\w.:-]{1,128}")
+
+_ids = Random()  # noqa: S311 - unique, not secret; asking the system for each would take longer than the answer's JSON
 
 
 class Telemetry:
@@ -37,9 +37,7 @@ class Telemetry:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        request.state.request_id = _request_id(request)
-        exchange = _Exchange(request, self._hosting, receive, send)
+        exchange = _Exchange(scope, self._hosting, receive, send)
         started = perf_counter()
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -47,7 +45,7 @@ class Telemetry:
             self._hosting.given_up += 1
             await exchange.fail(scope, Draining("The service stopped before it could answer; send the request again."))
         except Exception:
-            logger.exception("request %s failed", request.state.request_id)
+            logger.exception("request %s failed", exchange.request_id)
             await exchange.fail(scope, InternalError("The service failed; its log says why."))
         finally:
             self._count(scope, exchange.status, perf_counter() - started)
@@ -62,9 +60,10 @@ class Telemetry:
 class _Exchange:
     """One request and its answer, as they pass."""
 
-    def __init__(self, request: Request, hosting: Hosting, receive: Receive, send: Send) -> None:
-        self._request_id: str = request.state.request_id
-        self._body_is_held = request.headers.get("expect", "").lower() == "100-continue"
+    def __init__(self, scope: Scope, hosting: Hosting, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        self.request_id = scope.setdefault("state", {})["request_id"] = _request_id(headers)
+        self._body_is_held = headers.get(b"expect", b"").lower() == b"100-continue"
         self._hosting = hosting
         self._receive = receive
         self._send = send
@@ -83,10 +82,10 @@ class _Exchange:
         """
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(scope=message)
-            headers[REQUEST_ID] = self._request_id
+            headers = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
             if self._body_is_held or self._hosting.draining:
-                headers["Connection"] = "close"
+                headers.append((b"connection", b"close"))
+            message["headers"] = headers
         await self._send(message)
 
     async def fail(self, scope: Scope, error: HangtagError) -> None:
@@ -95,7 +94,7 @@ class _Exchange:
             await answer(error)(scope, self.receive, self.send)
 
 
-def _request_id(request: Request) -> str:
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
     """The client's id for the request where it is short and plain, else a new one."""
-    given = request.headers.get(REQUEST_ID, "")
-    return given if _SAFE_ID.fullmatch(given) else uuid4().hex
+    given = headers.get(b"x-request-id", b"")
+    return given.decode() if _SAFE_ID.fullmatch(given) else f"{_ids.getrandbits(128):032x}"
