@@ -17,16 +17,20 @@ from service.settings import Settings
 from service.telemetry import Telemetry
 
 
-def create_app(settings: Settings) -> tuple[ASGIApp, Hosting]:
-    """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none."""
+def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp, Hosting]:
+    """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none.
+
+    It is alive at once, and ready when the models are; with `load_first`, it is not alive before.
+    """
     release = version("hangtag")
-    metrics = Metrics(release)
+    metrics = Metrics(release, shared=settings.workers > 1)
     hosting = Hosting(settings, metrics)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        """Load the models beside the running service: it is alive at once, and ready when they are."""
         loading = asyncio.create_task(hosting.load())
+        if load_first:
+            await loading
         yield
         await loading
         await hosting.close()

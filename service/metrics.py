@@ -1,9 +1,10 @@
 """Every metric of the service, named once; each series of a model exists at zero from the moment the model is known."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from platform import python_version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from artifact.answer import Answer
 
@@ -19,12 +20,15 @@ DECISIONS = ("accept", "review")
 
 
 class Metrics:
-    """The service's metrics in a registry of their own."""
+    """The service's metrics, and the registry to scrape: their own, or what all workers wrote to files."""
 
-    def __init__(self, build_version: str) -> None:
-        self.registry = CollectorRegistry()
-        r = self.registry
-        ProcessCollector(registry=r)
+    def __init__(self, build_version: str, *, shared: bool = False) -> None:
+        self.registry = r = CollectorRegistry()
+        if shared:
+            self.registry = CollectorRegistry()
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
+        else:
+            ProcessCollector(registry=r)
         self.items = Counter("hangtag_items_total", "Images, by what became of them.", (*_MODEL, "outcome"), registry=r)
         self.rejected = Counter(
             "hangtag_rejected_total", "Images that were refused, by reason.", (*_MODEL, "reason"), registry=r
@@ -37,7 +41,9 @@ class Metrics:
             registry=r,
         )
         self.batch_size = Histogram("hangtag_batch_size", "Images in one run.", _MODEL, buckets=_SIZES, registry=r)
-        self.queue_items = Gauge("hangtag_queue_items", "Images that wait for a runner.", _MODEL, registry=r)
+        self.queue_items = Gauge(
+            "hangtag_queue_items", "Images that wait for a runner.", _MODEL, registry=r, multiprocess_mode="livesum"
+        )
         self.predictions = Counter(
             "hangtag_predictions_total", "Answers, by best label.", (*_MODEL, "label", "decision"), registry=r
         )
@@ -45,13 +51,27 @@ class Metrics:
             "hangtag_confidence", "Score of the best label.", _MODEL, buckets=_SHARES, registry=r
         )
         self.model_info = Gauge(
-            "hangtag_model_info", "1, with the digest of the loaded model.", (*_MODEL, "digest"), registry=r
+            "hangtag_model_info",
+            "1, with the digest of the loaded model.",
+            (*_MODEL, "digest"),
+            registry=r,
+            multiprocess_mode="livemax",
         )
         self.model_ready = Gauge(
-            "hangtag_model_ready", "1 when the model answers, 0 when it should and does not.", _MODEL, registry=r
+            "hangtag_model_ready",
+            "1 when the model answers, 0 when it should and does not.",
+            _MODEL,
+            registry=r,
+            multiprocess_mode="livemin",
         )
-        self.build = Info("hangtag_build", "The version of Hangtag and of Python.", registry=r)
-        self.build.info({"version": build_version, "python": python_version()})
+        self.build = Gauge(
+            "hangtag_build_info",
+            "The version of Hangtag and of Python.",
+            ("version", "python"),
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.build.labels(build_version, python_version()).set(1)
         self.requests = Counter(
             "http_requests_total", "HTTP requests, by route template.", ("method", "route", "status"), registry=r
         )
@@ -84,10 +104,9 @@ class ModelMetrics:
         self._queue_items = metrics.queue_items.labels(*self._model)
         self._predictions: dict[tuple[str, str], Counter] = {}
 
-    def loaded(self, digest: str, labels: Sequence[str], waiting: Callable[[], int]) -> None:
-        """The model is ready; `waiting` gives the length of its queue whenever it is asked."""
+    def loaded(self, digest: str, labels: Sequence[str]) -> None:
+        """The model is ready."""
         self._metrics.model_info.labels(*self._model, digest).set(1)
-        self._queue_items.set_function(waiting)
         self._predictions = {
             (label, decision): self._metrics.predictions.labels(*self._model, label, decision)
             for label in labels
@@ -112,6 +131,10 @@ class ModelMetrics:
     def decoded(self, seconds: float) -> None:
         """An image became pixels, or failed to."""
         self._stages["decode"].observe(seconds)
+
+    def queued(self, items: int) -> None:
+        """So many images wait for a runner now."""
+        self._queue_items.set(items)
 
     def waited(self, seconds: float) -> None:
         """An image left the queue for a runner."""

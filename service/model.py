@@ -69,11 +69,10 @@ class HostedModel:
             runners=s.runners,
             max_batch=s.max_batch,
             limits=Load(s.max_items, s.max_held_bytes, s.max_held_pixels),
-            waited=self._metrics.waited,
+            observer=self._metrics,
         )
         self.card, self.status = artifact.card, "ready"
-        scheduler = self._scheduler
-        self._metrics.loaded(artifact.card.files[MODEL_FILE], artifact.card.labels, lambda: scheduler.waiting)
+        self._metrics.loaded(artifact.card.files[MODEL_FILE], artifact.card.labels)
         logger.info("model %s %s is ready on %s", self.name, self.version, session.provider)
 
     def _open(self, repository: Repository) -> tuple[Artifact, Session]:

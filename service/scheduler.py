@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import inf
 from operator import add
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from artifact.errors import DeadlineExceeded, Draining, InferenceFailed
 from service.bounds import Bounds, Load
@@ -21,6 +21,16 @@ from service.lanes import DEFAULT_URGENCY, Lanes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Observer(Protocol):
+    """Who is told of the queue."""
+
+    def queued(self, items: int) -> None:
+        """So many items wait now."""
+
+    def waited(self, seconds: float) -> None:
+        """An item left the queue for a runner."""
 
 
 @dataclass(eq=False, slots=True)
@@ -62,8 +72,7 @@ class Scheduler(Generic[Item, Result]):
 
     `run` gets 1 to `max_batch` items and returns as many results, in order; in the place of a result it may return the
     error that is that item's own. If it raises, the batch is halved until the culprit stands alone, and only its caller
-    gets InferenceFailed. An item whose deadline (in `now`'s seconds) passes while it waits is never run. `waited` is
-    told how many seconds each item waited for its runner.
+    gets InferenceFailed. An item whose deadline (in `now`'s seconds) passes while it waits is never run.
     """
 
     def __init__(
@@ -74,12 +83,12 @@ class Scheduler(Generic[Item, Result]):
         runners: int,
         max_batch: int,
         limits: Load,
-        waited: Callable[[float], None],
+        observer: Observer,
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._run = run
         self._max_batch = max_batch
-        self._waited = waited
+        self._observer = observer
         self._now = now
         self._idle_runners = runners
         self._threads = threads
@@ -135,7 +144,8 @@ class Scheduler(Generic[Item, Result]):
         try:
             return await entry.outcome  # type: ignore[no-any-return]  # mypy loses the slot's type variable
         finally:
-            self._lanes.remove(entry)  # a caller who hung up while waiting is never run
+            if self._lanes.remove(entry):  # a caller who hung up while waiting is never run
+                self._observer.queued(self.waiting)
 
     def _dispatch(self) -> None:
         """Hand what waits to idle runners, until one of the two is used up."""
@@ -147,6 +157,7 @@ class Scheduler(Generic[Item, Result]):
                     _fail(entry, error)
                 continue
             self._idle_runners -= 1
+        self._observer.queued(self.waiting)
 
     def _take(self) -> _Batch[Item, Result]:
         """The next batch: half of a failed one, or those whose turn it is; empty when nobody waits."""
@@ -159,7 +170,7 @@ class Scheduler(Generic[Item, Result]):
             if entry.deadline <= now:
                 _expire(entry)
             elif not entry.outcome.done():
-                self._waited(now - entry.since)
+                self._observer.waited(now - entry.since)
                 batch.append(entry)
         return batch
 
@@ -200,6 +211,7 @@ class Scheduler(Generic[Item, Result]):
         for entry in [entry for entry in self._lanes if entry.deadline <= now]:
             self._lanes.remove(entry)
             _expire(entry)
+        self._observer.queued(self.waiting)
         self._watch(self._lanes.earliest_deadline())
 
 

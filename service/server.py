@@ -12,7 +12,7 @@ import uvicorn
 from artifact.errors import AddressInUse, AddressUnavailable
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_BACKLOG = 2048  # connections that wait to be accepted
+BACKLOG = 2048  # connections that wait to be accepted
 
 
 class Server(uvicorn.Server):
@@ -53,18 +53,17 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens at the address; raises AddressInUse or AddressUnavailable."""
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket at the address, which may be shared with other processes; raises AddressInUse or AddressUnavailable."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT if shared else socket.SO_REUSEADDR, 1)
+        bound.bind(address)
     except (OSError, UnicodeError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise AddressInUse(
                 f"Port {port} on {host} is taken by another program; choose one with --port or HANGTAG_PORT."
             ) from error
         raise AddressUnavailable(f"Cannot listen on {host} port {port}: {error}.") from error
-    return listener
+    return bound

@@ -22,8 +22,12 @@ class Settings(Options):
         Path("models"), description="the model repository: a folder <name>/<version>/ per model version"
     )
     device: Device = Field("auto", description="where models run; auto is cuda where onnxruntime has it, else cpu")
+    workers: int = Field(1, ge=1, le=256, description="processes that share the port")
     runners: int = Field(
-        default_factory=available_cpus, ge=1, le=1024, description="batches of one model that run at the same time"
+        default_factory=lambda known: max(1, available_cpus() // known.get("workers", 1)),
+        ge=1,
+        le=1024,
+        description="batches of one model that a process runs at the same time",
     )
     threads: int = Field(1, ge=1, le=1024, description="cores that one run of a model uses")
     max_batch: int = Field(8, ge=1, le=1024, description="images in one run at most")

@@ -223,6 +223,10 @@ class Service:
             self._lines.put(line)
         self._lines.put("")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def wait_for(self, pattern: str) -> str:
         """The first group of the next log line that matches."""
         while line := self._lines.get(timeout=PATIENCE):

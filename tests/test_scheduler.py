@@ -39,13 +39,27 @@ class Gate:
         self._open.set()
 
 
+class Log:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+        self.waiting = 0
+
+    def queued(self, items: int) -> None:
+        self.waiting = items
+
+    def waited(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+
 def build(
     run: Callable[[list[int]], Sequence[int | Exception]],
     *,
     runners: int = 1,
     max_batch: int = 4,
     max_items: int = 100,
-    waits: list[float] | None = None,
+    log: Log | None = None,
 ) -> Scheduler[int, int]:
     return Scheduler(
         run,
@@ -53,7 +67,7 @@ def build(
         runners=runners,
         max_batch=max_batch,
         limits=Load(max_items, 1000, 1000),
-        waited=(waits if waits is not None else []).append,
+        observer=log or Log(),
     )
 
 
@@ -94,17 +108,17 @@ async def test_idle_runners_take_items_without_waiting_for_a_batch():
 
 
 async def test_batches_grow_only_while_all_runners_are_busy_and_keep_their_order():
-    gate, waits = Gate(), list[float]()
-    scheduler = build(gate.run, max_batch=3, waits=waits)
+    gate, log = Gate(), Log()
+    scheduler = build(gate.run, max_batch=3, log=log)
     tasks = start(scheduler, 0, 1, 2, 3, 4)
     await gate.entered()
     await settle()
     assert gate.batches == [[0]]
-    assert scheduler.waiting == 4
+    assert scheduler.waiting == log.waiting == 4
     gate.open()
     assert await asyncio.gather(*tasks) == [0, 2, 4, 6, 8]
     assert gate.batches == [[0], [1, 2, 3], [4]]
-    assert len(waits) == 5
+    assert len(log.waits) == 5
     assert scheduler.waiting == 0
     await scheduler.close()
 

@@ -103,6 +103,7 @@ class World:
     batches: list[list[Photo]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     closing: asyncio.Task[None] | None = None
+    said_to_wait: int = 0
 
     def __post_init__(self) -> None:
         self.hands = Hands(self._taken)
@@ -112,14 +113,19 @@ class World:
             runners=self.runners,
             max_batch=self.max_batch,
             limits=LIMITS,
-            waited=self._waited,
+            observer=self,
             now=lambda: self.now,
         )
         asyncio.get_running_loop().set_exception_handler(
             lambda _loop, context: self.complaints.append(repr(context.get("exception") or context["message"]))
         )
 
-    def _waited(self, seconds: float) -> None:
+    def queued(self, items: int) -> None:
+        """As an observer."""
+        self.said_to_wait = items
+
+    def waited(self, seconds: float) -> None:
+        """As an observer."""
         assert seconds >= 0
 
     def _taken(self, batch: list[Photo]) -> None:
@@ -168,6 +174,7 @@ class World:
     def _check(self) -> None:
         """What is true at every moment."""
         assert not self.complaints, self.complaints
+        assert self.scheduler.waiting == self.said_to_wait, "the observer was told another number"
         assert len(self.hands.waiting) <= self.runners, "more batches than runners"
         busy = len(self.hands.waiting) == self.runners
         assert busy or not self.scheduler.waiting, "a runner is idle while work waits"
