@@ -9,6 +9,7 @@ BENCHMARKS = {
     "models": "each model version's size, time on one core, and accuracy",
     "overhead": "what a request costs over decode and bare onnxruntime in one process",
     "decode": "our decoder beside others",
+    "peers": "other servers and ours, side by side",
 }
 
 USAGE = """usage: hangtag bench BENCHMARK ...

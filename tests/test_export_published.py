@@ -27,11 +27,12 @@ def test_a_published_model_still_answers_its_golden_samples(name: str):
 
 
 def test_fashion_mnist_is_right_on_94_of_100_real_test_photos_as_keras_was(real_root: Path):
-    artifact = MODELS.open("fashion-mnist", "1")
+    version = MODELS.versions("fashion-mnist")[-1]
+    artifact = MODELS.open("fashion-mnist", version)
     samples = load_samples(FashionMnist(real_root), "test", artifact.card.input).samples
     session = Session(artifact.model, artifact.card, threads=2)
     scores = np.concatenate([session.run(pixels) for pixels in np.split(samples.pixels, 50)])
-    with np.load(ROOT / "models" / "fashion-mnist" / "1" / "report" / "predictions.npz") as keras:
+    with np.load(ROOT / "models" / "fashion-mnist" / version / "report" / "predictions.npz") as keras:
         assert np.array_equal(keras["labels"], samples.labels)
         assert np.abs(scores - keras["scores"]).max() <= TOLERANCE
         assert np.array_equal(scores.argmax(axis=1), keras["scores"].argmax(axis=1))
