@@ -12,17 +12,21 @@ BENCHMARKS = {
     "peers": "other servers and ours, side by side",
 }
 
-USAGE = """usage: hangtag bench BENCHMARK ...
+USAGE = """usage: hangtag bench URL ...        rates and latencies of a service under load
+       hangtag bench BENCHMARK ...
 
 benchmarks:
 {benchmarks}
 
-`hangtag bench BENCHMARK --help` shows the options and an example. Example: hangtag bench accuracy fashion-mnist"""
+`hangtag bench URL --help` and `hangtag bench BENCHMARK --help` show the options and an example.
+Example: hangtag bench accuracy fashion-mnist"""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one benchmark; returns 0 where what it measures is as claimed, 1 where it is not, 2 for wrong usage."""
     name, *rest = list(arguments) or ["--help"]
+    if name == "URL" or name.startswith("http://"):
+        return int(importlib.import_module("benchmarks.load").run(rest if name == "URL" else arguments))
     if name in BENCHMARKS:
         return int(importlib.import_module(f"benchmarks.{name}").run(rest))
     asked = name in {"-h", "--help"}
