@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import hangtag
-from support import Service, png, publish
+from support import Service, png
 
 
 def bench(*arguments: str | Path) -> int:
