@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import hangtag
-from support import Service, png
+from support import HANGTAG, PATIENCE, Service, eventually, png
 
 
 def bench(*arguments: str | Path) -> int:
