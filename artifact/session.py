@@ -70,6 +70,11 @@ def session_options(threads: int = 1, *, is_vnni_known: bool | None = None) -> o
     return options
 
 
+def best_provider(device: Device) -> str:
+    """The onnxruntime provider that a session on the device should get; raises ProviderUnavailable."""
+    return _providers(device, ort.get_available_providers())[0]
+
+
 def _providers(device: Device, available: list[str]) -> list[str]:
     """The onnxruntime providers to try, best first."""
     if device == "cuda" and CUDA not in available:

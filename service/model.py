@@ -27,6 +27,7 @@ from service.runner import Runner, Scores
 from service.scheduler import Scheduler
 from service.schemas import Status
 from service.settings import Settings
+from service.way import Way, way_to_run
 
 logger = logging.getLogger("hangtag")
 
@@ -52,7 +53,7 @@ class HostedModel:
     async def load(self, repository: Repository) -> None:
         """Verify, load and warm up the model in a thread; a failure is logged and kept in `reason`."""
         try:
-            artifact, session = await asyncio.to_thread(self._open, repository)
+            artifact, session, way = await asyncio.to_thread(self._open, repository)
         except Exception as error:  # whatever is wrong with one model, the others stay in service
             foreseen = isinstance(error, HangtagError)
             self.reason = str(error) if foreseen else "It failed in a way that was not foreseen; the log says how."
@@ -65,22 +66,26 @@ class HostedModel:
         decoders = None if session.provider == CPU else self._decoders
         self._scheduler = Scheduler(
             Runner(session, artifact.card.input, s.max_pixels, self._metrics, decoders).run,
-            ThreadPoolExecutor(s.runners, thread_name_prefix="runner"),
-            runners=s.runners,
-            max_batch=s.max_batch,
+            ThreadPoolExecutor(way.runners, thread_name_prefix="runner"),
+            runners=way.runners,
+            max_batch=way.max_batch,
             limits=Load(s.max_items, s.max_held_bytes, s.max_held_pixels),
             observer=self._metrics,
         )
         self.card, self.status = artifact.card, "ready"
         self._metrics.loaded(artifact.card.files[MODEL_FILE], artifact.card.labels)
-        logger.info("model %s %s is ready on %s", self.name, self.version, session.provider)
+        logger.info(
+            "model %s %s is ready on %s: %d runners of %d threads, batches to %d",
+            *(self.name, self.version, session.provider, way.runners, way.threads, way.max_batch),
+        )
 
-    def _open(self, repository: Repository) -> tuple[Artifact, Session]:
+    def _open(self, repository: Repository) -> tuple[Artifact, Session, Way]:
         artifact = repository.open(self.name, self.version)
-        session = Session(artifact.model, artifact.card, device=self._settings.device, threads=self._settings.threads)
+        way = way_to_run(self._settings, repository.root / self.name / self.version)
+        session = Session(artifact.model, artifact.card, device=self._settings.device, threads=way.threads)
         card = artifact.card
         artifact.golden.first(WARM_UP_SAMPLES).verify(session.run, card.input, tolerance=card.export.golden_tolerance)
-        return artifact, session
+        return artifact, session, way
 
     @property
     def ready_card(self) -> ModelCard:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from artifact.command import Options
 from artifact.pixels import DEFAULT_MAX_PIXELS
-from artifact.session import Device, available_cpus
+from artifact.session import Device
 
 
 class Settings(Options):
@@ -23,14 +23,15 @@ class Settings(Options):
     )
     device: Device = Field("auto", description="where models run; auto is cuda where onnxruntime has it, else cpu")
     workers: int = Field(1, ge=1, le=256, description="processes that share the port")
-    runners: int = Field(
-        default_factory=lambda known: max(1, available_cpus() // known.get("workers", 1)),
-        ge=1,
-        le=1024,
-        description="batches of one model that a process runs at the same time",
+    runners: int | None = Field(
+        None, ge=1, le=1024, description="batches of one model that run at once; else as tuned, else one a core"
     )
-    threads: int = Field(1, ge=1, le=1024, description="cores that one run of a model uses")
-    max_batch: int = Field(8, ge=1, le=1024, description="images in one run at most")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="cores that one run of a model uses; else as tuned, else one"
+    )
+    max_batch: int | None = Field(
+        None, ge=1, le=1024, description="images in one run at most; else as tuned, else a sound default"
+    )
     max_items: int = Field(
         256, ge=1, description="images of one model in the service at once; one more is answered 429"
     )
