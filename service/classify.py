@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from artifact.errors import HangtagError, MalformedRequest
 from service import problems
+from service.cache import Source
 from service.hosting import Hosting
 from service.intake import Caller, Limits
 from service.schemas import Classification
@@ -25,6 +26,11 @@ _ROUTE = SimpleNamespace(path="/v1/models/{model}/classify")
 _VERSION_ROUTE = SimpleNamespace(path="/v1/models/{model}/versions/{version}/classify")
 
 _PATH = re.compile(r"/v1/models/([^/]+)(?:/versions/([^/]+))?/classify")
+_CACHE_STATUS: dict[Source, str] = {  # RFC 9211
+    "hit": "hangtag; hit",
+    "collapsed": "hangtag; fwd=miss; collapsed",
+    "miss": "hangtag; fwd=miss; stored",
+}
 _ANSWER = TypeAdapter(Classification)
 
 
@@ -38,7 +44,7 @@ class Classify:
     async def respond(self, scope: Scope, receive: Receive, model: str, version: str | None, top_k: int) -> Response:
         """The answer to one request; raises a HangtagError."""
         hosted = self._hosting.get(model, version)
-        answer = await hosted.classify(Caller(scope, receive, self._limits), top_k)
+        answer, source = await hosted.classify(Caller(scope, receive, self._limits), top_k)
         classification: Classification = {
             "model": hosted.name,
             "version": hosted.version,
@@ -47,7 +53,8 @@ class Classify:
             "decision": answer.decision,
             "threshold": answer.threshold,
         }
-        return Response(_ANSWER.dump_json(classification), media_type="application/json")
+        headers = None if source is None else {"cache-status": _CACHE_STATUS[source]}
+        return Response(_ANSWER.dump_json(classification), headers=headers, media_type="application/json")
 
 
 class Shortcut:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from artifact.errors import ModelNotFound, VersionNotFound
 from artifact.repository import Repository
 from artifact.session import available_cpus
+from service.cache import ScoreCache
 from service.metrics import Metrics
 from service.model import HostedModel
 from service.settings import Settings
@@ -20,8 +21,9 @@ class Hosting:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.repository = Repository(settings.models)
         self._decoders = ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder")
+        cache = ScoreCache(settings.cache_bytes) if settings.cache_bytes else None
         self._models = {
-            name: HostedModel(name, self.repository.versions(name)[-1], settings, metrics, self._decoders)
+            name: HostedModel(name, self.repository.versions(name)[-1], settings, metrics, self._decoders, cache)
             for name in self.repository.names()
         }
         self.draining = False

@@ -15,6 +15,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 OUTCOMES = ("ok", "invalid", "rejected", "expired", "failed", "cancelled")
 REASONS = ("queue_full", "model_unavailable", "draining")
+SOURCES = ("hit", "collapsed", "miss")
 STAGES = ("decode", "queue", "infer")
 DECISIONS = ("accept", "review")
 
@@ -49,6 +50,12 @@ class Metrics:
         )
         self.confidence = Histogram(
             "hangtag_confidence", "Score of the best label.", _MODEL, buckets=_SHARES, registry=r
+        )
+        self.cached = Counter(
+            "hangtag_cache_requests_total", "Images, by where their scores came from.", (*_MODEL, "source"), registry=r
+        )
+        self.cache_bytes = Gauge(
+            "hangtag_cache_bytes", "Memory that kept scores take.", registry=r, multiprocess_mode="livesum"
         )
         self.model_info = Gauge(
             "hangtag_model_info",
@@ -97,6 +104,7 @@ class ModelMetrics:
         self._model = (name, version)
         self._outcomes = {outcome: metrics.items.labels(*self._model, outcome) for outcome in OUTCOMES}
         self._reasons = {reason: metrics.rejected.labels(*self._model, reason) for reason in REASONS}
+        self._sources = {source: metrics.cached.labels(*self._model, source) for source in SOURCES}
         self._stages = {stage: metrics.stages.labels(*self._model, stage) for stage in STAGES}
         self._batch_size = metrics.batch_size.labels(*self._model)
         self._confidence = metrics.confidence.labels(*self._model)
@@ -127,6 +135,11 @@ class ModelMetrics:
         label, score = answer.predictions[0]
         self._predictions[label, answer.decision].inc()
         self._confidence.observe(score)
+
+    def sourced(self, source: str, cache_bytes: int) -> None:
+        """The scores of an image came from the cache, or from somebody who computed the same, or had to be computed."""
+        self._sources[source].inc()
+        self._metrics.cache_bytes.set(cache_bytes)
 
     def decoded(self, seconds: float) -> None:
         """An image became pixels, or failed to."""

@@ -21,6 +21,7 @@ from artifact.errors import (
 from artifact.repository import MODEL_FILE, Artifact, Repository
 from artifact.session import CPU, Session
 from service.bounds import Load
+from service.cache import ScoreCache, Source
 from service.intake import Caller
 from service.metrics import Metrics, ModelMetrics
 from service.runner import Runner, Scores
@@ -38,7 +39,13 @@ class HostedModel:
     """One model version that should be served, and the way of a photo through it."""
 
     def __init__(
-        self, name: str, version: str, settings: Settings, metrics: Metrics, decoders: ThreadPoolExecutor
+        self,
+        name: str,
+        version: str,
+        settings: Settings,
+        metrics: Metrics,
+        decoders: ThreadPoolExecutor,
+        cache: ScoreCache | None,
     ) -> None:
         self.name = name
         self.version = version
@@ -47,6 +54,7 @@ class HostedModel:
         self.card: ModelCard | None = None
         self._settings = settings
         self._decoders = decoders
+        self._cache = cache
         self._metrics = ModelMetrics(metrics, name, version)
         self._scheduler: Scheduler[bytes, Scores] | None = None
 
@@ -96,20 +104,33 @@ class HostedModel:
             )
         return self.card
 
-    async def classify(self, caller: Caller, top_k: int) -> Answer:
-        """Admit, read, decode and run one image; what is refused is refused before its body is read."""
+    async def classify(self, caller: Caller, top_k: int) -> tuple[Answer, Source | None]:
+        """Admit, read, decode and run one image, or know its scores; refuse before the body is read.
+
+        The source is None where no cache is kept.
+        """
         with self._counted():
             card, scheduler = self.ready_card, self._scheduler
             assert scheduler is not None  # noqa: S101  (the type: it is there before the card is)
             terms, declared = caller.terms(), caller.declared_bytes()
             with scheduler.seat(declared, terms.urgency, terms.deadline) as seat:
                 image = await caller.image()
-                seat.hold(Load(bytes=0 if declared else len(image), pixels=declared_pixels(image)))
+                if not declared:
+                    seat.hold(Load(bytes=len(image)))
+
+                async def run() -> Scores:
+                    seat.hold(Load(pixels=declared_pixels(image)))
+                    return await seat.run(image)
+
                 async with caller.attended():
-                    scores = await seat.run(image)
+                    if self._cache is None:
+                        scores, source = await run(), None
+                    else:
+                        scores, source = await self._cache.scores(card.files[MODEL_FILE], image, terms, run)
+                        self._metrics.sourced(source, self._cache.size)
             result = answer(scores, card, top_k)
             self._metrics.answered(result)
-            return result
+            return result, source
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

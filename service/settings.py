@@ -41,6 +41,9 @@ class Settings(Options):
     max_held_pixels: int = Field(
         10**9, ge=1, description="pixels that these images may declare together; one more is answered 429"
     )
+    cache_bytes: int = Field(
+        32 * 2**20, ge=0, description="memory for scores of images that may come again; 0 keeps none"
+    )
     max_body_bytes: int = Field(10 * 2**20, ge=1, description="bytes in one request body at most")
     max_pixels: int = Field(DEFAULT_MAX_PIXELS, ge=1, description="pixels that one image may declare at most")
     body_timeout_seconds: float = Field(30, gt=0, description="how long a request body may take to arrive")
