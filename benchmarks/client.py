@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
+from time import perf_counter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,11 +42,13 @@ class Target:
 class Seen:
     """What came of the requests: seconds from when each good one was due to its answer, and the other statuses.
 
-    Status 0 stands for a request whose connection ended, or that was never answered.
+    Status 0 stands for a request whose connection ended, or that was never answered; `cached` are those that the
+    service knew the answer of.
     """
 
     latencies: list[float] = field(default_factory=list)
     others: Counter[int] = field(default_factory=Counter)
+    cached: int = 0
     seconds: float = 0.0
 
     @property
@@ -73,6 +76,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._busy = False
         self.due = 0.0
+        self.cached = False
 
     def connection_made(self, transport: Any) -> None:
         """Called by the loop."""
@@ -81,6 +85,11 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
         self._parser.feed_data(data)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser."""
+        if name == b"cache-status" and value.endswith(b"; hit"):
+            self.cached = True
 
     def on_message_complete(self) -> None:
         """Called by the parser."""
@@ -95,7 +104,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self, request: bytes, due: float) -> None:
         """Send one request, which should have been sent at `due`."""
-        self.due, self._busy = due, True
+        self.due, self.cached, self._busy = due, False, True
         if self._transport.is_closing():
             asyncio.get_running_loop().call_soon(self.connection_lost, None)
         else:
@@ -124,7 +133,7 @@ class _Load:
 
     async def closed(self, clients: int, seconds: float) -> Seen:
         await self._connect(clients, self._next_of_closed)
-        started = self._loop.time()
+        started = perf_counter()
         self._end = started + seconds
         for connection in self._connections:
             self._send(connection, started)
@@ -139,9 +148,9 @@ class _Load:
     async def open(self, rate: float, seconds: float) -> Seen:
         await self._connect(CONNECTIONS, self._next_of_open)
         self._idle.extend(self._connections)
-        due = started = self._loop.time()
+        due = started = perf_counter()
         while (due := due + random.expovariate(rate)) < started + seconds:
-            if (early := due - self._loop.time()) > 0:
+            if (early := due - perf_counter()) > 0:
                 await asyncio.sleep(early)
             if self._idle:
                 self._send(self._idle.popleft(), due)
@@ -175,10 +184,11 @@ class _Load:
         connection.send(next(self._requests), due)
 
     def _note(self, connection: _Connection, status: int) -> float:
-        now = self._loop.time()
+        now = perf_counter()
         self._on_way -= 1
         if status == _OK:
             self._seen.latencies.append(now - connection.due)
+            self._seen.cached += connection.cached
         else:
             self._seen.others[status] += 1
         return now
@@ -191,9 +201,9 @@ class _Load:
         """Wait for what is still on its way; what is not answered by then was lost."""
         self._say_when_quiet()
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(started + seconds + _PATIENCE):
+            async with asyncio.timeout(started + seconds + _PATIENCE - perf_counter()):
                 await self._quiet.wait()
-        self._seen.seconds = self._loop.time() - started
+        self._seen.seconds = perf_counter() - started
         for connection in self._connections:
             connection.close()
         if unanswered := self._on_way + len(self._late):

@@ -53,15 +53,16 @@ class ScoreCache:
         Nobody waits for a computation that is less urgent than himself.
         """
         key = await _key(model_digest, image)
-        if (kept := self._kept.get(key)) is not None:
-            return kept, "hit"
-        while (other := self._underway.get(key)) and other.urgency <= terms.urgency:
+        while (kept := self._kept.get(key)) is None:
+            other = self._underway.get(key)
+            if other is None or other.urgency > terms.urgency:
+                return await self._compute(key, terms.urgency, compute), "miss"
             await _end_of(other, terms.deadline)
             if isinstance(other.outcome, ImageError):
                 raise other.outcome
             if other.outcome is not None:
                 return other.outcome, "collapsed"
-        return await self._compute(key, terms.urgency, compute), "miss"
+        return kept, "hit"
 
     async def _compute(self, key: bytes, urgency: int, compute: Callable[[], Awaitable[Scores]]) -> Scores:
         ours = self._underway[key] = _Computation(urgency)

@@ -30,6 +30,7 @@ def test_every_answer_of_a_closed_loop_is_one_that_the_service_counted(models: P
         assert bench(url, "--images", photo, "--clients", "3", "--seconds", "0.5", *files) == 0
         [seen] = json.loads((tmp_path / "seen.json").read_text())
         assert seen["good"] == running.metric("hangtag_items_total", outcome="ok") > 3
+        assert seen["good_from_cache"] == running.metric("hangtag_cache_requests_total", source="hit") > 3
         assert seen["others_by_status"] == {}
         assert 0 < seen["latency_ms"]["p50"] <= seen["latency_ms"]["p99"]
         assert (tmp_path / "seen.png").read_bytes().startswith(b"\x89PNG")

@@ -364,7 +364,7 @@ def arrived(running: Service) -> float:
 def test_callers_who_hang_up_while_they_wait_are_never_run(tmp_path: Path):
     publish(tmp_path, model=graph(extra=slow(products=8)))
     image = png(255)
-    with Service(tmp_path, "--runners", "1", "--max-batch", "1") as running:
+    with Service(tmp_path, "--runners", "1", "--max-batch", "1", "--cache-bytes", "0") as running:
         with ExitStack() as hung_up:
             callers = [hung_up.enter_context(Connection(running.url)) for _ in range(6)]
             for caller in callers:
@@ -449,7 +449,11 @@ def test_any_priority_is_taken(service: Service, priority: str):
 
 def test_more_pixels_than_may_be_held_together_are_shed(tmp_path: Path):
     publish(tmp_path, model=graph(extra=slow(products=8)))
-    with Service(tmp_path, "--runners", "1", "--max-held-pixels", "1") as running, running.begin(png(0)) as first:
+    options = ["--runners", "1", "--max-held-pixels", "1", "--cache-bytes", "0"]
+    with Service(tmp_path, *options) as running, running.begin(png(0)) as first:
+        Service(tmp_path, "--runners", "1", "--max-held-pixels", "1", "--cache-bytes", "0") as running,
+        running.begin(png(0)) as first,
+    ):
         first.send(png(0))
         eventually(lambda: arrived(running) == 1)
         assert code(running.classify(png(0))) == (429, "queue_full")

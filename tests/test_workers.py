@@ -14,7 +14,7 @@ from support import HANGTAG, PATIENCE, Service, eventually, png
 @pytest.fixture
 def both(models: Path, tmp_path: Path) -> Iterator[Service]:
     """A service of two workers, both ready."""
-    with Service(models, "--workers", "2", environment={"TMPDIR": str(tmp_path)}) as running:
+    with Service(models, "--workers", "2", "--cache-bytes", "0", environment={"TMPDIR": str(tmp_path)}) as running:
         wait_for_workers(running, 2)
         yield running
 
