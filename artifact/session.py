@@ -1,40 +1,41 @@
 """An onnxruntime session that obeys its card: uint8 [N, H, W, C] in, float32 [N, K] calibrated probabilities out."""
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from loky.backend.context import cpu_count
 from numpy.typing import NDArray
 
 from artifact.card import ModelCard
+from artifact.device import CUDA, Device, batch_sizes, best_provider, has_vnni, providers
 from artifact.errors import DigestMismatch, ModelMismatch, ProviderUnavailable
-
-Device = Literal["cpu", "cuda", "auto"]
 
 INPUT, OUTPUT = "image", "scores"
 CARD_KEY, CARD_DIGEST_KEY = "hangtag.card", "hangtag.card_digest"
-
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-
-
-def available_cpus() -> int:
-    """How many cores this process may use: the least of machine, CPU affinity and cgroup quota, at least 1."""
-    return int(cpu_count())
 
 
 class Session:
     """One loaded model; `run` may be called from several threads at once, each call using `threads` cores.
 
+    On a GPU, batches run in one of a few sizes up to `max_batch`, with images of zeros up to the next one.
+
     Raises ProviderUnavailable when the device is not there, ModelMismatch when the graph does not have the input and
     output that the card names, and DigestMismatch when it was exported with another card.
     """
 
-    def __init__(self, model: bytes, card: ModelCard, *, device: Device = "cpu", threads: int = 1) -> None:
-        providers = _providers(device, ort.get_available_providers())
+    def __init__(
+        self,
+        model: bytes,
+        card: ModelCard,
+        *,
+        device: Device = "cpu",
+        threads: int = 1,
+        max_batch: int = 1,
+        gpu_memory: int = 0,
+    ) -> None:
+        wanted = providers(best_provider(device), gpu_memory)
         try:
-            self._session = ort.InferenceSession(model, session_options(threads), providers=providers)
+            self._session = ort.InferenceSession(model, session_options(threads), providers=wanted)
         except Exception as error:  # onnxruntime's exceptions have no common base but this
             raise ModelMismatch(
                 f"onnxruntime cannot load {card.name} {card.version}: it is not a valid model."
@@ -44,16 +45,22 @@ class Session:
             raise ProviderUnavailable("onnxruntime has CUDA but could not start it; look at its driver, or use cpu.")
         _check_graph(self._session, card)
         _check_card(self._session, card)
+        self._shape = card.input.shape
+        self.batch_sizes = batch_sizes(self.provider, max_batch)
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The scores, float32 [N, K], of pixels, uint8 [N, H, W, C]; each row is the same in whatever batch it runs."""
+        count = len(pixels)
+        padding = next((size for size in self.batch_sizes if size >= count), count) - count
+        if padding:
+            pixels = np.concatenate([pixels, np.zeros((padding, *self._shape), np.uint8)])
         scores: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: pixels})[0]
-        return scores
+        return scores[:count]
 
-
-def has_vnni(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the processor is known to sum 8-bit products without overflow; only Linux tells."""
-    return cpu_info.is_file() and "vnni" in cpu_info.read_text(encoding="utf-8", errors="replace")
+    def warm_up(self) -> None:
+        """Run each size of batch once, so that no request waits for what the first run of a size takes longer."""
+        for size in self.batch_sizes:
+            self.run(np.zeros((size, *self._shape), np.uint8))
 
 
 def session_options(threads: int = 1, *, is_vnni_known: bool | None = None) -> ort.SessionOptions:
@@ -68,21 +75,6 @@ def session_options(threads: int = 1, *, is_vnni_known: bool | None = None) -> o
     options.add_session_config_entry("session.x64quantprecision", "0" if is_fast else "1")
     options.log_severity_level = 3
     return options
-
-
-def best_provider(device: Device) -> str:
-    """The onnxruntime provider that a session on the device should get; raises ProviderUnavailable."""
-    return _providers(device, ort.get_available_providers())[0]
-
-
-def _providers(device: Device, available: list[str]) -> list[str]:
-    """The onnxruntime providers to try, best first."""
-    if device == "cuda" and CUDA not in available:
-        raise ProviderUnavailable(
-            f"This onnxruntime cannot use CUDA (it offers {', '.join(available)}); "
-            "install onnxruntime-gpu, or choose the device cpu or auto."
-        )
-    return [CUDA, CPU] if device != "cpu" and CUDA in available else [CPU]
 
 
 def _check_graph(session: Any, card: ModelCard) -> None:

@@ -8,7 +8,7 @@ from typing import Self
 import onnxruntime as ort
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from artifact.session import available_cpus
+from artifact.device import available_cpus
 
 TUNING_FILE = "tuning.json"
 

@@ -15,9 +15,10 @@ from pydantic_settings import CliPositionalArg
 from tqdm import tqdm
 
 from artifact.command import Options
+from artifact.device import CPU, Device, available_cpus
 from artifact.pixels import DEFAULT_MAX_PIXELS
 from artifact.repository import Artifact, Repository
-from artifact.session import CPU, Device, Session, available_cpus
+from artifact.session import Session
 from artifact.tuning import Machine, Measured, Tuning
 from service.bounds import Load
 from service.metrics import Metrics, ModelMetrics
@@ -73,7 +74,8 @@ def measure(artifact: Artifact, options: TuneOptions, machine: Machine) -> list[
     slice_seconds = options.seconds / len(ways) / _ROUNDS
     rates: dict[tuple[int, int, int], list[tuple[float, float, float]]] = {way: [] for way in ways}
     for runners, threads, max_batch in tqdm(ways * _ROUNDS, desc=f"tuning {artifact.card.name}", unit="run"):
-        session = Session(artifact.model, artifact.card, device=options.device, threads=threads)
+        session = Session(artifact.model, artifact.card, device=options.device, threads=threads, max_batch=max_batch)
+        session.warm_up()
         seen = uvloop.run(_closed_loop(artifact, session, runners, max_batch, slice_seconds))
         rates[runners, threads, max_batch].append(seen)
     return [

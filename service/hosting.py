@@ -4,9 +4,9 @@ import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
+from artifact.device import available_cpus
 from artifact.errors import ModelNotFound, VersionNotFound
 from artifact.repository import Repository
-from artifact.session import available_cpus
 from service.cache import ScoreCache
 from service.metrics import Metrics
 from service.model import HostedModel

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from artifact.answer import Answer, answer
 from artifact.card import ModelCard
 from artifact.containers import declared_pixels
+from artifact.device import CPU
 from artifact.errors import (
     ClientGone,
     DeadlineExceeded,
@@ -19,7 +20,7 @@ from artifact.errors import (
     RequestError,
 )
 from artifact.repository import MODEL_FILE, Artifact, Repository
-from artifact.session import CPU, Session
+from artifact.session import Session
 from service.bounds import Load
 from service.cache import ScoreCache, Source
 from service.intake import Caller
@@ -90,8 +91,16 @@ class HostedModel:
     def _open(self, repository: Repository) -> tuple[Artifact, Session, Way]:
         artifact = repository.open(self.name, self.version)
         way = way_to_run(self._settings, repository.root / self.name / self.version)
-        session = Session(artifact.model, artifact.card, device=self._settings.device, threads=way.threads)
         card = artifact.card
+        session = Session(
+            artifact.model,
+            card,
+            device=self._settings.device,
+            threads=way.threads,
+            max_batch=way.max_batch,
+            gpu_memory=self._settings.gpu_memory_bytes,
+        )
+        session.warm_up()
         artifact.golden.first(WARM_UP_SAMPLES).verify(session.run, card.input, tolerance=card.export.golden_tolerance)
         return artifact, session, way
 

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from artifact.command import Options
+from artifact.device import Device
 from artifact.pixels import DEFAULT_MAX_PIXELS
-from artifact.session import Device
 
 
 class Settings(Options):
@@ -32,6 +32,7 @@ class Settings(Options):
     max_batch: int | None = Field(
         None, ge=1, le=1024, description="images in one run at most; else as tuned, else a sound default"
     )
+    gpu_memory_bytes: int = Field(0, ge=0, description="memory of a GPU that one model may take; 0 sets no limit")
     max_items: int = Field(
         256, ge=1, description="images of one model in the service at once; one more is answered 429"
     )

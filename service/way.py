@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifact.session import CPU, available_cpus, best_provider
+from artifact.device import CPU, available_cpus, best_provider
 from artifact.tuning import Machine, read_tuning
 from service.settings import Settings
 

@@ -451,9 +451,6 @@ def test_more_pixels_than_may_be_held_together_are_shed(tmp_path: Path):
     publish(tmp_path, model=graph(extra=slow(products=8)))
     options = ["--runners", "1", "--max-held-pixels", "1", "--cache-bytes", "0"]
     with Service(tmp_path, *options) as running, running.begin(png(0)) as first:
-        Service(tmp_path, "--runners", "1", "--max-held-pixels", "1", "--cache-bytes", "0") as running,
-        running.begin(png(0)) as first,
-    ):
         first.send(png(0))
         eventually(lambda: arrived(running) == 1)
         assert code(running.classify(png(0))) == (429, "queue_full")

@@ -8,9 +8,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from artifact.device import CPU, CUDA, available_cpus, batch_sizes, best_provider, has_vnni, providers
 from artifact.errors import GoldenMismatch, ProviderUnavailable
 from artifact.repository import Repository
-from artifact.session import Session, _providers, available_cpus, has_vnni, session_options
+from artifact.session import Session, session_options
 from support import HANGTAG, ROOT
 
 
@@ -58,13 +59,41 @@ def test_golden_samples_find_a_model_that_answers_otherwise(models: Path):
 
 
 def test_the_provider_is_chosen_refused_and_fallen_back_from():
-    cpu, cuda = "CPUExecutionProvider", "CUDAExecutionProvider"
-    assert _providers("cpu", [cuda, cpu]) == [cpu]
-    assert _providers("auto", [cuda, cpu]) == [cuda, cpu]
-    assert _providers("cuda", [cuda, cpu]) == [cuda, cpu]
-    assert _providers("auto", [cpu]) == [cpu]
+    assert best_provider("cpu", [CUDA, CPU]) == CPU
+    assert best_provider("auto", [CUDA, CPU]) == CUDA
+    assert best_provider("cuda", [CUDA, CPU]) == CUDA
+    assert best_provider("auto", [CPU]) == CPU
     with pytest.raises(ProviderUnavailable, match="install onnxruntime-gpu"):
-        _providers("cuda", [cpu])
+        best_provider("cuda", [CPU])
+    assert [name for name, _ in providers(CPU)] == [CPU]
+    assert [name for name, _ in providers(CUDA)] == [CUDA, CPU]
+    assert "gpu_mem_limit" not in providers(CUDA)[0][1]
+    assert providers(CUDA, 2**30)[0][1]["gpu_mem_limit"] == "1073741824"
+
+
+def test_a_gpu_meets_few_sizes_of_batch_and_a_cpu_any():
+    assert batch_sizes(CUDA, 1) == (1,)
+    assert batch_sizes(CUDA, 8) == (1, 2, 4, 8)
+    assert batch_sizes(CUDA, 24) == (1, 2, 4, 8, 16, 24)
+    assert batch_sizes(CPU, 24) == ()
+
+
+def test_a_batch_of_another_size_is_filled_up_and_its_scores_are_the_same(models: Path):
+    artifact = Repository(models).open("tiny", "1")
+    session, sizes = Session(artifact.model, artifact.card), []
+    pixels = np.concatenate([artifact.golden.pixels] * 2)
+    alone = [session.run(image[np.newaxis])[0] for image in pixels]
+
+    class Spy:
+        def run(self, outputs: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+            sizes.append(len(inputs["image"]))
+            return real.run(outputs, inputs)
+
+    real, session._session, session.batch_sizes = session._session, Spy(), (1, 2, 4)
+    session.warm_up()
+    for count in (1, 2, 3, 4, 5):
+        assert np.array_equal(session.run(pixels[:count]), alone[:count])
+    assert sizes == [1, 2, 4, 1, 2, 4, 4, 5]
 
 
 def test_threads_are_set_and_never_spin(models: Path):
@@ -100,7 +129,7 @@ def test_onnxruntime_leaves_nothing_in_the_home_folder(tmp_path: Path):
 
 def test_only_the_cores_that_the_process_may_use_are_counted():
     program = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
-    program += "from artifact.session import available_cpus; print(available_cpus())"
+    program += "from artifact.device import available_cpus; print(available_cpus())"
     ran = subprocess.run([HANGTAG[0], "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout == "1\n"
     assert available_cpus() >= 1

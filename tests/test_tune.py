@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import hangtag
-from artifact.session import CPU, available_cpus
+from artifact.device import CPU, available_cpus
 from artifact.tuning import TUNING_FILE, Machine, Measured
 from benchmarks.tune import choose
 from service.settings import Settings

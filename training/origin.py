@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from artifact.session import available_cpus
+from artifact.device import available_cpus
 from training.metrics import Hardware
 
 _LIBRARIES = ("keras", "tensorflow-cpu", "tensorflow", "jax", "numpy", "pillow")
