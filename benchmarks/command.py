@@ -10,6 +10,7 @@ BENCHMARKS = {
     "overhead": "what a request costs over decode and bare onnxruntime in one process",
     "decode": "our decoder beside others",
     "peers": "other servers and ours, side by side",
+    "versions": "two versions of a model, such as float and 8 bits, under load",
 }
 
 USAGE = """usage: hangtag bench URL ...        rates and latencies of a service under load

@@ -22,6 +22,8 @@ CLAIM_MS = 1.5
 class OverheadOptions(Options):
     """Time single requests to a running service beside decode + session.run here, interleaved, with the golden photos.
 
+    The service must keep no scores: start it with --cache-bytes 0.
+
     Example: hangtag bench overhead --model fashion-mnist --url http://127.0.0.1:8000
     """
 
@@ -37,14 +39,7 @@ def run(arguments: Sequence[str]) -> int:
     options = OverheadOptions.parse("bench overhead", arguments)
     repository = Repository(options.models)
     artifact = repository.open(options.model, repository.versions(options.model)[-1])
-    bare, served = _bare(artifact), _served(options)
-    images = artifact.golden.images
-    times: dict[str, list[float]] = {"bare": [], "served": []}
-    _time(bare, images, options.requests)
-    _time(served, images, options.requests)
-    for _ in range(options.rounds):
-        times["bare"] += _time(bare, images, options.requests)
-        times["served"] += _time(served, images, options.requests)
+    times = measure(artifact, options.url, artifact.golden.images, options.rounds, options.requests)
     for name, values in times.items():
         cuts = statistics.quantiles(values, n=100)
         print(f"{name:7} p50 {cuts[49] * 1e3:.3f} ms   p95 {cuts[94] * 1e3:.3f} ms   p99 {cuts[98] * 1e3:.3f} ms")
@@ -52,6 +47,20 @@ def run(arguments: Sequence[str]) -> int:
     added = whole - base
     print(f"a request adds {added:.3f} ms at the median (claimed: at most {CLAIM_MS} ms), {whole / base:.2f} x bare")
     return 0 if added <= CLAIM_MS else 1
+
+
+def measure(
+    artifact: Artifact, url: str, images: Sequence[bytes], rounds: int, requests: int
+) -> dict[str, list[float]]:
+    """Seconds of each image, `bare` in this process and `served` by the service at a URL, which take turns."""
+    ways = {"bare": _bare(artifact), "served": _served(url, artifact.card.name)}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for call in ways.values():
+        _time(call, images, requests)
+    for _ in range(rounds):
+        for name, call in ways.items():
+            times[name] += _time(call, images, requests)
+    return times
 
 
 def _time(call: Callable[[bytes], object], images: Sequence[bytes], count: int) -> list[float]:
@@ -72,10 +81,10 @@ def _bare(artifact: Artifact) -> Callable[[bytes], object]:
     return lambda image: session.run(None, {"image": decode(image, spec)[np.newaxis]})
 
 
-def _served(options: OverheadOptions) -> Callable[[bytes], object]:
+def _served(url: str, model: str) -> Callable[[bytes], object]:
     """Ask the service over one kept connection."""
-    connection = http.client.HTTPConnection(urlsplit(options.url).netloc, timeout=30)
-    path = f"/v1/models/{options.model}/classify"
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    path = f"/v1/models/{model}/classify"
 
     def ask(image: bytes) -> None:
         try:
@@ -83,8 +92,8 @@ def _served(options: OverheadOptions) -> Callable[[bytes], object]:
             response = connection.getresponse()
             body = response.read()
         except OSError as error:
-            raise HangtagError(f"{options.url} does not answer ({error}); is it running?") from error
+            raise HangtagError(f"{url} does not answer ({error}); is it running?") from error
         if response.status != http.client.OK:
-            raise HangtagError(f"{options.url}{path} answered {response.status}: {body.decode(errors='replace')}")
+            raise HangtagError(f"{url}{path} answered {response.status}: {body.decode(errors='replace')}")
 
     return ask

@@ -1,21 +1,23 @@
 """Other servers and Hangtag side by side: the same network, the same images, rounds that take turns; prints ratios."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any, Literal
 
 from pydantic import Field
 
-import hangtag
 from artifact.command import Options
 from artifact.errors import DataError
 from artifact.repository import Repository
+from benchmarks import overhead
 from benchmarks.peer_model import publish
+from benchmarks.serving import serve_command, serving
 
 OURS = "hangtag"
 Workload = Literal["photo", "tiny"]
@@ -41,7 +43,7 @@ class PeersOptions(Options):
     harness: Path = Field(Path("../shared/bench"), description="the folder of the harness")
     workload: Workload = Field("photo", description="photo: MobileNetV2 0.5 at 160 pixels; tiny: a 28 x 28 network")
     servers: str = Field("kserve,triton,bentoml", description="the peers, as the harness names them")
-    workers: int = Field(1, ge=1, description="processes of ours")
+    workers: str = Field("1", description="processes of ours; each number is a server of its own")
     rounds: int = Field(5, ge=1, description="how often the servers take turns")
     seconds: float = Field(2.5, gt=0, description="how long each load lasts")
     out: Path = Field(Path("peers.json"), description="where what was measured is kept")
@@ -54,27 +56,38 @@ def run(arguments: Sequence[str]) -> int:
     if not harness.is_file():
         raise DataError(f"{harness} is not there; name the folder of the harness by --harness.")
     with TemporaryDirectory() as folder:
-        publish(harness.parent / "models" / f"{options.workload}.onnx", options.workload, Repository(Path(folder)))
+        models = Repository(Path(folder))
+        publish(harness.parent / "models" / f"{options.workload}.onnx", options.workload, models)
         extra = Path(folder) / "hangtag.toml"
-        extra.write_text(_server(options, folder))
+        ours = {OURS + ("" if count == "1" else f"-{count}"): count for count in options.workers.split(",")}
+        extra.write_text("".join(_server(name, options.workload, models.root, count) for name, count in ours.items()))
         common = ["--workload", options.workload, "--rounds", str(options.rounds), "--out", str(options.out.resolve())]
         _call(harness, "ceiling", *common, "--seconds", "1")
-        servers = ["--extra", str(extra), "--servers", f"{OURS},{options.servers}"]
+        servers = ["--extra", str(extra), "--servers", f"{','.join(ours)},{options.servers}"]
         _call(harness, "perf", *common, *servers, "--seconds", str(options.seconds), "--open", "0.8", "--append")
-    print("\n".join(table(json.loads(options.out.read_text()), options.workload)))
+        alone = _alone(models, options.workload)
+    print("\n".join([*table(json.loads(options.out.read_text()), options.workload), alone]))
     return 0
 
 
-def _server(options: PeersOptions, models: str) -> str:
+def _server(name: str, workload: Workload, models: Path, workers: str) -> str:
     """Ourselves, as the harness describes a server."""
-    command = [sys.executable, str(Path(hangtag.__file__).resolve()), "serve", "--models", models]
-    command += ["--port", "{port}", "--workers", str(options.workers), "--drain-seconds", "0", "--log-level", "warning"]
     return _SERVER.format(
-        name=OURS,
-        command=", ".join(json.dumps(word) for word in command),
-        workload=options.workload,
-        content_type=_TYPES[options.workload],
+        name=name,
+        command=", ".join(json.dumps(word) for word in serve_command(models, "{port}", "--workers", workers)),
+        workload=workload,
+        content_type=_TYPES[workload],
     )
+
+
+def _alone(models: Repository, workload: Workload) -> str:
+    """One client at a time, and decode and bare onnxruntime in this process, on the harness's own images."""
+    home = Path(os.environ.get("BENCH_HOME", Path(gettempdir()) / "bench"))
+    images = [file.read_bytes() for file in sorted((home / f"images-{workload}").iterdir())]
+    with serving(models.root) as url:
+        times = overhead.measure(models.open(workload, "1"), url, images, rounds=20, requests=len(images))
+    bare, served = (median(times[name]) * 1e3 for name in ("bare", "served"))
+    return f"one client, p50 over decode and bare run:    {served / bare:.2f} ({served:.2f} ms over {bare:.2f} ms)"
 
 
 def _call(harness: Path, *arguments: str) -> None:
@@ -89,7 +102,8 @@ def table(measured: dict[str, Any], workload: str) -> list[str]:
         f"{'server':10} {'c1':>7} {'c8':>7} {'c32':>7} {'c128':>7}  p50 at c1  p99 at c128  p99 at 80 %  MB  s to first"
     ]
     lines += [f"{name:10} {server}" for name, server in servers.items()]
-    ours, peers = servers[OURS], [server for name, server in servers.items() if name != OURS]
+    ours = {name: server for name, server in servers.items() if name.startswith(OURS)}
+    peers = [server for name, server in servers.items() if name not in ours]
     best, calmest = max(peer.peak for peer in peers), min(peer.open_p99 for peer in peers)
     whole = {name: rate for name, rate in measured["ceiling"][workload]["median"].items() if name.startswith("whole")}
     ceilings = {
@@ -97,15 +111,17 @@ def table(measured: dict[str, Any], workload: str) -> list[str]:
         for decoder in ("pillow draft", "simplejpeg", "opencv")
         if any(decoder in name for name in whole)
     }
-    c32, c128 = ours.closed("32", "rps"), ours.closed("128", "rps")
-    return [
-        *lines,
-        f"at 32 clients over the best peer's peak:    {c32 / best:.2f}",
-        *(f"at 32 clients over the ceiling, {name}: {c32 / rate:.2f}" for name, rate in ceilings.items()),
-        f"p99 at 80 % of the peak over the least of a peer: {ours.open_p99 / calmest:.2f}",
-        f"at 128 clients over our peak:               {c128 / ours.peak:.2f}",
-        f"p99 at 128 clients over 128 / rate:         {ours.closed('128', 'p99') / (128e3 / c128):.2f}",
-    ]
+    for name, server in ours.items():
+        c32, c128 = server.closed("32", "rps"), server.closed("128", "rps")
+        lines += [
+            f"{name}:",
+            f"  at 32 clients over the best peer's peak:    {c32 / best:.2f}",
+            *(f"  at 32 clients over the ceiling, {each}: {c32 / rate:.2f}" for each, rate in ceilings.items()),
+            f"  p99 at 80 % of the peak over the least of a peer: {server.open_p99 / calmest:.2f}",
+            f"  at 128 clients over its own peak:           {c128 / server.peak:.2f}",
+            f"  p99 at 128 clients over 128 / rate:         {server.closed('128', 'p99') / (128e3 / c128):.2f}",
+        ]
+    return lines
 
 
 class _Server:

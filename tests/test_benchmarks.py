@@ -51,6 +51,13 @@ def test_decoding_can_be_measured_beside_its_alternatives():
     assert ran.stdout.count(" 1.00 x") >= 3
 
 
+def test_two_versions_of_a_model_can_be_held_against_each_other():
+    ran = bench("versions", "closet", "--first", "1", "--second", "2", "--rounds", "1", "--seconds", "0.3")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"closet 2: [1-9]\d* requests/s", ran.stdout)
+    assert re.search(r"2 over 1: \d+\.\d\d", ran.stdout)
+
+
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_every_benchmark_shows_an_example(benchmark: str):
     shown = bench(benchmark, "--help")

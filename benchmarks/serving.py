@@ -1,0 +1,48 @@
+"""A service of ours, started for a measurement and stopped after it."""
+
+import http.client
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import hangtag
+from artifact.errors import HangtagError
+
+_START_SECONDS = 60
+
+
+def serve_command(models: Path, port: str, *options: str) -> list[str]:
+    """How to start it: nothing is known from before, and nothing but warnings is logged."""
+    command = [sys.executable, str(Path(hangtag.__file__).resolve()), "serve", "--models", str(models), "--port", port]
+    return [*command, "--cache-bytes", "0", "--drain-seconds", "0", "--log-level", "warning", *options]
+
+
+@contextmanager
+def serving(models: Path, options: Sequence[str] = ()) -> Iterator[str]:
+    """Serve a repository while the context lasts; gives the URL, once every model answers; raises HangtagError."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(serve_command(models, str(port), *options))  # noqa: S603 - ourselves
+    try:
+        _wait_until_ready(process, port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with suppress(OSError):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_START_SECONDS)
+            connection.request("GET", "/health/ready")
+            if connection.getresponse().status == http.client.OK:
+                return
+        time.sleep(0.02)
+    raise HangtagError("The service that was to be measured did not get ready; its log stands above.")
