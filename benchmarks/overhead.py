@@ -93,6 +93,8 @@ def _served(url: str, model: str) -> Callable[[bytes], object]:
             body = response.read()
         except OSError as error:
             raise HangtagError(f"{url} does not answer ({error}); is it running?") from error
+        if response.getheader("Cache-Status", "").endswith("; hit"):
+            raise HangtagError(f"{url} knew the answer from before; start it with --cache-bytes 0.")
         if response.status != http.client.OK:
             raise HangtagError(f"{url}{path} answered {response.status}: {body.decode(errors='replace')}")
 

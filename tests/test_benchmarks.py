@@ -18,7 +18,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def fashion() -> Iterator[Service]:
-    with Service(ROOT / "models") as running:
+    with Service(ROOT / "models", "--cache-bytes", "0") as running:
         yield running
 
 
@@ -34,6 +34,13 @@ def test_all_test_photos_over_http_are_answered_as_by_keras_and_94_percent_right
 def test_the_overhead_of_a_request_can_be_measured(fashion: Service):
     ran = bench("overhead", "--url", fashion.url, "--rounds", "2", "--requests", "20")
     assert re.search(r"a request adds \d+\.\d+ ms at the median", ran.stdout), ran.stderr
+
+
+def test_the_overhead_is_not_measured_on_answers_that_were_known(models: Path):
+    with Service(models) as running:
+        ran = bench("overhead", "--model", "tiny", "--models", str(models), "--url", running.url, "--requests", "4")
+    assert ran.returncode == 1
+    assert "start it with --cache-bytes 0" in ran.stderr
 
 
 def test_a_service_that_is_not_there_is_named(real_root: Path):
