@@ -1,7 +1,8 @@
 """Work-conserving batching: an idle runner takes what waits at once, and batches grow only while all runners are busy.
 
-Nothing here polls, sleeps, or waits for a batch to fill. All state belongs to one event loop; only `run` is called in
-the executor's threads, by as many at once as there are runners. It knows neither HTTP nor onnxruntime.
+Nothing here polls, sleeps, or waits for a batch to fill. A runner that has finished takes the next batch itself and
+does not ask the event loop, which may be busy; so a lock guards the queue. Outcomes are set on the event loop alone.
+It knows neither HTTP nor onnxruntime.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from operator import add
+from threading import Lock
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
@@ -24,7 +26,7 @@ Result = TypeVar("Result")
 
 
 class Observer(Protocol):
-    """Who is told of the queue."""
+    """Who is told of the queue, by any thread."""
 
     def queued(self, items: int) -> None:
         """So many items wait now."""
@@ -90,10 +92,11 @@ class Scheduler(Generic[Item, Result]):
         self._max_batch = max_batch
         self._observer = observer
         self._now = now
-        self._idle_runners = runners
         self._threads = threads
         self._loop = asyncio.get_running_loop()
         self._bounds = Bounds(limits)
+        self._lock = Lock()  # for the next three
+        self._idle_runners = runners
         self._lanes: Lanes[_Entry[Item, Result]] = Lanes()
         self._halves: deque[_Batch[Item, Result]] = deque()
         self._expiry: asyncio.TimerHandle | None = None
@@ -137,30 +140,38 @@ class Scheduler(Generic[Item, Result]):
 
     async def _submit(self, item: Item, urgency: int, deadline: float) -> Result:
         entry = _Entry(item, self._loop.create_future(), self._now(), urgency, deadline)
-        self._lanes.put(entry)
+        with self._lock:
+            self._lanes.put(entry)
         self._dispatch()
         if not entry.outcome.done() and self._lanes:
             self._watch(deadline)
         try:
             return await entry.outcome  # type: ignore[no-any-return]  # mypy loses the slot's type variable
         finally:
-            if self._lanes.remove(entry):  # a caller who hung up while waiting is never run
-                self._observer.queued(self.waiting)
+            with self._lock:
+                if self._lanes.remove(entry):  # a caller who hung up while waiting is never run
+                    self._observer.queued(self.waiting)
 
     def _dispatch(self) -> None:
-        """Hand what waits to idle runners, until one of the two is used up."""
-        while self._idle_runners and (batch := self._take()):
+        """Hand what waits to idle runners, until one of the two is used up; called by any thread."""
+        while batch := self._next():
             try:
                 self._threads.submit(self._run_batch, batch)
             except RuntimeError as error:  # the system gives us no more threads
-                for entry in batch:
-                    _fail(entry, error)
-                continue
-            self._idle_runners -= 1
-        self._observer.queued(self.waiting)
+                with self._lock:
+                    self._idle_runners += 1
+                self._tell(_fail, batch, error)
+
+    def _next(self) -> _Batch[Item, Result]:
+        """The next batch for an idle runner, which is not idle any more; empty when there is no runner or no work."""
+        with self._lock:
+            batch = self._take() if self._idle_runners else []
+            self._idle_runners -= bool(batch)
+            self._observer.queued(self.waiting)
+            return batch
 
     def _take(self) -> _Batch[Item, Result]:
-        """The next batch: half of a failed one, or those whose turn it is; empty when nobody waits."""
+        """Half of a failed batch, or those whose turn it is; empty when nobody waits."""
         while self._halves:
             if batch := [entry for entry in self._halves.popleft() if not entry.outcome.done()]:
                 return batch
@@ -168,14 +179,14 @@ class Scheduler(Generic[Item, Result]):
         while self._lanes and len(batch) < self._max_batch:
             entry = self._lanes.take()
             if entry.deadline <= now:
-                _expire(entry)
+                self._tell(_expire, [entry])
             elif not entry.outcome.done():
                 self._observer.waited(now - entry.since)
                 batch.append(entry)
         return batch
 
     def _run_batch(self, batch: _Batch[Item, Result]) -> None:
-        """Called in a runner's thread; whatever happens, the loop hears of it."""
+        """Called in a runner's thread; whatever happens, its callers hear of it."""
         results: Sequence[Result | Exception] | BaseException
         try:
             results = self._run([entry.item for entry in batch])
@@ -183,19 +194,24 @@ class Scheduler(Generic[Item, Result]):
                 results = InferenceFailed(f"The model gave {len(results)} results for {len(batch)} images.")
         except BaseException as error:  # noqa: BLE001 - a runner must not be lost, nor its callers hang
             results = error
-        self._loop.call_soon_threadsafe(self._finish, batch, results)
+        self._finish(batch, results)
 
     def _finish(self, batch: _Batch[Item, Result], results: Sequence[Result | Exception] | BaseException) -> None:
-        self._idle_runners += 1
-        if not isinstance(results, BaseException):
-            for entry, result in zip(batch, results, strict=True):
-                _settle(entry, result)
-        elif len(batch) > 1:
-            middle = len(batch) // 2
-            self._halves += [batch[:middle], batch[middle:]]
-        else:
-            _fail(batch[0], results)
+        is_failed = isinstance(results, BaseException)
+        with self._lock:
+            self._idle_runners += 1
+            if is_failed and len(batch) > 1:
+                middle = len(batch) // 2
+                self._halves += [batch[:middle], batch[middle:]]
         self._dispatch()
+        if not is_failed:
+            self._tell(_settle, batch, results)
+        elif len(batch) == 1:
+            self._tell(_fail, batch, results)
+
+    def _tell(self, tell: Callable[..., None], batch: _Batch[Item, Result], *what: object) -> None:
+        """Let the event loop set the outcomes of a batch."""
+        self._loop.call_soon_threadsafe(tell, batch, *what)
 
     def _watch(self, deadline: float) -> None:
         """Let the one timer ring at this deadline, if it would later or never."""
@@ -208,27 +224,33 @@ class Scheduler(Generic[Item, Result]):
     def _expire_waiting(self) -> None:
         self._expiry, self._expiry_due = None, inf
         now = self._now()
-        for entry in [entry for entry in self._lanes if entry.deadline <= now]:
-            self._lanes.remove(entry)
-            _expire(entry)
-        self._observer.queued(self.waiting)
-        self._watch(self._lanes.earliest_deadline())
+        with self._lock:
+            late = [entry for entry in self._lanes if entry.deadline <= now]
+            for entry in late:
+                self._lanes.remove(entry)
+            earliest = self._lanes.earliest_deadline()
+            self._observer.queued(self.waiting)
+        _expire(late)
+        self._watch(earliest)
 
 
-def _settle(entry: _Entry[Item, Result], result: Result | Exception) -> None:
-    if entry.outcome.done():  # its caller hung up
-        return
-    if isinstance(result, Exception):
-        entry.outcome.set_exception(result)
-    else:
-        entry.outcome.set_result(result)
+def _settle(batch: _Batch[Item, Result], results: Sequence[Result | Exception]) -> None:
+    for entry, result in zip(batch, results, strict=True):
+        if entry.outcome.done():  # its caller hung up
+            continue
+        if isinstance(result, Exception):
+            entry.outcome.set_exception(result)
+        else:
+            entry.outcome.set_result(result)
 
 
-def _fail(entry: _Entry[Item, Result], error: BaseException) -> None:
-    failure = InferenceFailed("The model failed on this image.")
-    failure.__cause__ = error
-    _settle(entry, failure)
+def _fail(batch: _Batch[Item, Result], error: BaseException) -> None:
+    for entry in batch:
+        failure = InferenceFailed("The model failed on this image.")
+        failure.__cause__ = error
+        _settle([entry], [failure])
 
 
-def _expire(entry: _Entry[Item, Result]) -> None:
-    _settle(entry, DeadlineExceeded("The image waited until its deadline; send it again, or allow it more time."))
+def _expire(batch: _Batch[Item, Result]) -> None:
+    late = "The image waited until its deadline; send it again, or allow it more time."
+    _settle(batch, [DeadlineExceeded(late) for _ in batch])

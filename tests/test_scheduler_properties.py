@@ -310,8 +310,9 @@ def _one_lost(self: Any, batch: Any, results: Any) -> None:
     _finish(self, batch[:-1] if failed else batch, results)
 
 
-def _unguarded(entry: Any, result: Any) -> None:
-    (entry.outcome.set_exception if isinstance(result, Exception) else entry.outcome.set_result)(result)
+def _unguarded(batch: Any, results: Any) -> None:
+    for entry, result in zip(batch, results, strict=True):
+        (entry.outcome.set_exception if isinstance(result, Exception) else entry.outcome.set_result)(result)
 
 
 def _one_too_many(self: Any, load: Load, _urgency: int = 3) -> None:
