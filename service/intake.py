@@ -1,8 +1,8 @@
 """From a request's body to the bytes of one image, refused as soon as it is known to be wrong."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, UploadFile
@@ -10,6 +10,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
 
 from artifact.errors import BodyTimeout, BodyTooLarge, ClientGone, ContentTypeUnsupported, MalformedRequest
+from service.line import LINE, Line
 from service.terms import Terms, terms_of
 
 MULTIPART = "multipart/form-data"
@@ -36,6 +37,7 @@ class Caller:
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self._raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._headers = dict(self._raw_headers)
+        self._line: Line = scope[LINE]
         self._receive = receive
         self._limits = limits
 
@@ -65,27 +67,9 @@ class Caller:
         except TimeoutError as error:
             raise BodyTimeout(f"The body did not arrive within {self._limits.timeout:g} seconds.") from error
 
-    @asynccontextmanager
-    async def attended(self) -> AsyncIterator[None]:
-        """Break off what is inside, and raise ClientGone, when the caller hangs up; its body must have been read."""
-        work, gone = asyncio.current_task(), asyncio.Event()
-        assert work is not None  # noqa: S101  (the type: a coroutine always runs in a task)
-
-        async def watch() -> None:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-            gone.set()
-            work.cancel()
-
-        watcher = asyncio.create_task(watch())
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not gone.is_set() or work.uncancel():  # somebody else cancelled it, too
-                raise
-            raise ClientGone("The client hung up before its answer was ready.") from None
-        finally:
-            watcher.cancel()
+    def attended(self) -> AbstractContextManager[None]:
+        """Break off what is inside, and raise ClientGone, when the caller hangs up."""
+        return self._line.attended()
 
     async def _body(self) -> AsyncGenerator[bytes, None]:
         """The body in pieces as they arrive; raises BodyTooLarge at the first byte over."""

@@ -131,7 +131,7 @@ class HostedModel:
                     seat.hold(Load(pixels=declared_pixels(image)))
                     return await seat.run(image)
 
-                async with caller.attended():
+                with caller.attended():
                     if self._cache is None:
                         scores, source = await run(), None
                     else:

@@ -1,4 +1,4 @@
-"""uvicorn's fast HTTP/1.1 protocol, with two things mended that it leaves open.
+"""uvicorn's fast HTTP/1.1 protocol, with two things mended, and with a line to the client for those who work for it.
 
 It would collect the head of a request without limit, and lose the body of a request that offers an upgrade, as Java's
 HttpClient does with each first one. Why not h11, which does neither: docs/decisions/0001-serving-stack.md.
@@ -8,6 +8,8 @@ from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.line import LINE, Line
 
 MAX_HEAD_BYTES = 64 * 2**10
 
@@ -21,6 +23,12 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._fresh_parser()
         self._head_bytes: int | None = 0  # of the head that is being read; None while none is
+        self._line = Line()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop."""
+        self._line.cut()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read on; a head over the limit, or what is no HTTP, ends the connection with an answer that says so."""
@@ -40,6 +48,7 @@ class Protocol(HttpToolsProtocol):
         """Called by the parser."""
         self._head_bytes = 0
         super().on_message_begin()
+        self.scope[LINE] = self._line  # type: ignore[literal-required]  # ours, not ASGI's
 
     def on_headers_complete(self) -> None:
         """Called by the parser; a request that offers an upgrade is begun when `_decline` has read it again."""
