@@ -84,8 +84,8 @@ def _alone(models: Repository, workload: Workload) -> str:
     """One client at a time, and decode and bare onnxruntime in this process, on the harness's own images."""
     home = Path(os.environ.get("BENCH_HOME", Path(gettempdir()) / "bench"))
     images = [file.read_bytes() for file in sorted((home / f"images-{workload}").iterdir())]
-    with serving(models.root) as url:
-        times = overhead.measure(models.open(workload, "1"), url, images, rounds=20, requests=len(images))
+    with serving(models.root) as ours:
+        times = overhead.measure(models.open(workload, "1"), ours.url, images, rounds=20, requests=len(images))
     bare, served = (median(times[name]) * 1e3 for name in ("bare", "served"))
     return f"one client, p50 over decode and bare run:    {served / bare:.2f} ({served:.2f} ms over {bare:.2f} ms)"
 

@@ -1,12 +1,14 @@
 """A service of ours, started for a measurement and stopped after it."""
 
 import http.client
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import hangtag
@@ -21,16 +23,29 @@ def serve_command(models: Path, port: str, *options: str) -> list[str]:
     return [*command, "--cache-bytes", "0", "--drain-seconds", "0", "--log-level", "warning", *options]
 
 
+@dataclass(frozen=True)
+class Served:
+    """A running service."""
+
+    url: str
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """How much of a core it has used until now, in all its threads; Linux only."""
+        used = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")  # in user and in system mode
+
+
 @contextmanager
-def serving(models: Path, options: Sequence[str] = ()) -> Iterator[str]:
-    """Serve a repository while the context lasts; gives the URL, once every model answers; raises HangtagError."""
+def serving(models: Path, options: Sequence[str] = ()) -> Iterator[Served]:
+    """Serve a repository while the context lasts, from when every model answers; raises HangtagError."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(serve_command(models, str(port), *options))  # noqa: S603 - ourselves
     try:
         _wait_until_ready(process, port)
-        yield f"http://127.0.0.1:{port}"
+        yield Served(f"http://127.0.0.1:{port}", process.pid)
     finally:
         process.terminate()
         process.wait()

@@ -65,5 +65,5 @@ def _served(options: VersionsOptions, version: str) -> Iterator[Target]:
     with TemporaryDirectory() as folder:
         name = Path(options.model) / version
         shutil.copytree(options.models / name, Path(folder) / name)
-        with serving(Path(folder)) as url:
-            yield Target.of(f"{url}/v1/models/{options.model}/classify", images)
+        with serving(Path(folder)) as service:
+            yield Target.of(f"{service.url}/v1/models/{options.model}/classify", images)

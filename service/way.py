@@ -8,7 +8,7 @@ from artifact.tuning import Machine, read_tuning
 from service.settings import Settings
 
 # Batches gain a CPU little and cost each image the time of its batch-mates; a GPU is idle without them.
-_BATCH_CPU, _BATCH_GPU = 8, 32
+_BATCH_CPU, _BATCH_GPU = 4, 32
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ def test_a_setting_wins_and_workers_share_the_runners(tuned: Path):
 @pytest.mark.parametrize("content", ["", "{}", "not json", '{"machine": 1}'])
 def test_what_cannot_be_understood_is_no_tuning(tmp_path: Path, content: str):
     (tmp_path / TUNING_FILE).write_text(content)
-    assert way_to_run(Settings(), tmp_path) == Way(available_cpus(), 1, 8)
+    assert way_to_run(Settings(), tmp_path) == Way(available_cpus(), 1, 4)
 
 
 def test_what_was_tuned_on_another_machine_is_not_believed(tuned: Path, tmp_path: Path):
@@ -62,7 +62,7 @@ def test_what_was_tuned_on_another_machine_is_not_believed(tuned: Path, tmp_path
     for key, value in (("processor", "another"), ("cores", 99), ("provider", "another"), ("onnxruntime", "0")):
         changed = noted | {"machine": noted["machine"] | {key: value}}
         (tmp_path / TUNING_FILE).write_text(json.dumps(changed))
-        assert way_to_run(Settings(), tmp_path).max_batch == 8
+        assert way_to_run(Settings(), tmp_path).max_batch == 4
     assert Machine.here(CPU).model_dump() == noted["machine"]
 
 
