@@ -9,6 +9,7 @@ BENCHMARKS = {
     "models": "each model version's size, time on one core, and accuracy",
     "overhead": "what a request costs over decode and bare onnxruntime in one process",
     "decode": "our decoder beside others",
+    "workers": "what a second worker on a second core is worth",
     "refusal": "what a request costs that finds no place",
     "peers": "other servers and ours, side by side",
     "versions": "two versions of a model, such as float and 8 bits, under load",

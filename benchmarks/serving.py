@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,12 +37,17 @@ class Served:
 
 
 @contextmanager
-def serving(models: Path, options: Sequence[str] = ()) -> Iterator[Served]:
-    """Serve a repository while the context lasts, from when every model answers; raises HangtagError."""
+def serving(models: Path, options: Sequence[str] = (), cores: Collection[int] = ()) -> Iterator[Served]:
+    """Serve a repository, on certain cores or all, while the context lasts, from when every model answers.
+
+    Raises HangtagError when that takes too long.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(serve_command(models, str(port), *options))  # noqa: S603 - ourselves
+    if cores:
+        os.sched_setaffinity(process.pid, cores)
     try:
         _wait_until_ready(process, port)
         yield Served(f"http://127.0.0.1:{port}", process.pid)
