@@ -55,6 +55,7 @@ def run(arguments: Sequence[str]) -> int:
     harness = options.harness.resolve() / "run.py"
     if not harness.is_file():
         raise DataError(f"{harness} is not there; name the folder of the harness by --harness.")
+    options.out.unlink(missing_ok=True)  # the harness would add to what was measured before
     with TemporaryDirectory() as folder:
         models = Repository(Path(folder))
         publish(harness.parent / "models" / f"{options.workload}.onnx", options.workload, models)

@@ -36,7 +36,10 @@ def run(arguments: Sequence[str]) -> int:
     """Measure; returns 0 when a refusal costs the service no more of a core than is claimed, else 1."""
     options = RefusalOptions.parse("bench refusal", arguments)
     path = f"/v1/models/{options.model}/classify"
-    with serving(options.models, ["--max-items", "1"]) as service, _taken_place(service, path):
+    with (
+        serving(options.models, ["--max-items", "1", "--body-timeout-seconds", "3600"]) as service,
+        _taken_place(service, path),
+    ):
         before, times = service.cpu_seconds(), _refused(service, path, options.requests)
         cost = (service.cpu_seconds() - before) / options.requests * 1e3
     print(f"{options.requests} refusals: p50 {median(times) * 1e3:.3f} ms, as the client sees it")

@@ -1,6 +1,8 @@
 """`hangtag tune`: finds how a model runs best on this machine, and notes it beside the model."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,6 +18,7 @@ from tqdm import tqdm
 
 from artifact.command import Options
 from artifact.device import CPU, Device, available_cpus
+from artifact.errors import HangtagError
 from artifact.pixels import DEFAULT_MAX_PIXELS
 from artifact.repository import Artifact, Repository
 from artifact.session import Session
@@ -24,6 +27,7 @@ from service.bounds import Load
 from service.metrics import Metrics, ModelMetrics
 from service.runner import Runner
 from service.scheduler import Scheduler
+from service.way import SWITCH_SECONDS
 
 _BATCHES_CPU, _BATCHES_GPU = (1, 2, 4, 8, 16), (1, 4, 8, 16, 32, 64, 128)
 _ROUNDS = 3  # in which the ways to run take turns, so that a busy moment hits all
@@ -53,6 +57,10 @@ def run(arguments: Sequence[str]) -> int:
     version = repository.versions(options.model)[-1]
     artifact = repository.open(options.model, version)
     machine = Machine.here(Session(artifact.model, artifact.card, device=options.device).provider)
+    folder = options.models / options.model / version
+    if not os.access(folder, os.W_OK):
+        raise HangtagError(f"{folder} cannot be written to, so what is found could not be noted there.")
+    sys.setswitchinterval(SWITCH_SECONDS)  # as it is in service
     measured = measure(artifact, options, machine)
     chosen = choose(measured)
     for each in measured:
@@ -62,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
             f"{each.images_per_second:8.1f} images/s  p50 {each.p50_ms:.1f} ms  p99 {each.p99_ms:.1f} ms{mark}"
         )
     tuning = Tuning(machine=machine, created=datetime.now(UTC), chosen=chosen, measured=measured)
-    print(f"{tuning.write(options.models / options.model / version)}: for {machine.cores} cores of {machine.processor}")
+    print(f"{tuning.write(folder)}: for {machine.cores} cores of {machine.processor}")
     if options.plot:
         _draw(measured, chosen, options.plot)
     return 0

@@ -12,7 +12,9 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from artifact.command import Options
+from artifact.errors import DataError
 from artifact.repository import Repository
+from artifact.tuning import TUNING_FILE
 from benchmarks.client import Target, closed_loop
 from benchmarks.serving import serving
 
@@ -62,8 +64,10 @@ def _served(options: VersionsOptions, version: str) -> Iterator[Target]:
     images = [*artifact.golden.images]
     if options.images:
         images = [file.read_bytes() for file in sorted(options.images.rglob("*")) if file.is_file()]
+    if not images:
+        raise DataError(f"{options.images} holds no image; name a folder of images by --images.")
     with TemporaryDirectory() as folder:
         name = Path(options.model) / version
-        shutil.copytree(options.models / name, Path(folder) / name)
+        shutil.copytree(options.models / name, Path(folder) / name, ignore=shutil.ignore_patterns(TUNING_FILE))
         with serving(Path(folder)) as service:
             yield Target.of(f"{service.url}/v1/models/{options.model}/classify", images)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from hashlib import blake2b
+from time import monotonic
 from typing import Literal
 
 from cachetools import LRUCache
@@ -22,7 +23,7 @@ _LONG = 256 * 1024
 
 
 class _Computation:
-    """Scores that are being computed, and in the end what came of it: None if its caller gave up."""
+    """Scores that are being computed, and in the end what came of it: None if they were not."""
 
     def __init__(self, urgency: int) -> None:
         self.urgency = urgency
@@ -59,7 +60,7 @@ class ScoreCache:
                 return await self._compute(key, terms.urgency, compute), "miss"
             await _end_of(other, terms.deadline)
             if isinstance(other.outcome, ImageError):
-                raise other.outcome
+                raise _alone(other.outcome)
             if other.outcome is not None:
                 return other.outcome, "collapsed"
         return kept, "hit"
@@ -71,7 +72,7 @@ class ScoreCache:
             with suppress(ValueError):  # larger than all that may be kept
                 self._kept[key] = scores
         except ImageError as error:
-            ours.outcome = error
+            ours.outcome = _alone(error)
             raise
         finally:
             if self._underway.get(key) is ours:
@@ -91,9 +92,14 @@ def _digest(model_digest: str, image: bytes) -> bytes:
     return blake2b(image, digest_size=16, key=model_digest.removeprefix("sha256:").encode()).digest()
 
 
+def _alone(error: ImageError) -> ImageError:
+    """The same error without its traceback, which holds the image."""
+    return type(error)(*error.args)
+
+
 async def _end_of(computation: _Computation, deadline: float) -> None:
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout(deadline - monotonic()):
             await computation.ended.wait()
     except TimeoutError as error:
         raise DeadlineExceeded("The same image was being computed until the deadline.") from error

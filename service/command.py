@@ -11,11 +11,8 @@ from service.app import create_app
 from service.protocol import Protocol
 from service.server import BACKLOG, Server, bind
 from service.settings import Settings
+from service.way import SWITCH_SECONDS
 from service.workers import Workers
-
-# How long a thread may keep the interpreter from the others. Python's 5 ms are longer than most answers take: runners
-# wait to hand their scores over, and the event loop waits to read the next request.
-_SWITCH_SECONDS = 0.0001
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -38,7 +35,7 @@ def _serve(settings: Settings, listener: socket.socket, first: bool) -> int:  # 
         listener.listen(BACKLOG)
         print(f"hangtag listens on http://{settings.host}:{listener.getsockname()[1]}", flush=True)
     _log(settings)
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     app, hosting = create_app(settings, load_first=not first)
     config = uvicorn.Config(
         app,

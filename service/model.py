@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from artifact.answer import Answer, answer
 from artifact.card import ModelCard
 from artifact.containers import declared_pixels
-from artifact.device import CPU
+from artifact.device import CPU, Device, best_provider
 from artifact.errors import (
     ClientGone,
     DeadlineExceeded,
@@ -90,19 +90,26 @@ class HostedModel:
 
     def _open(self, repository: Repository) -> tuple[Artifact, Session, Way]:
         artifact = repository.open(self.name, self.version)
-        way = way_to_run(self._settings, repository.root / self.name / self.version)
-        card = artifact.card
-        session = Session(
+        card, folder, device = artifact.card, repository.root / self.name / self.version, self._settings.device
+        expected = best_provider(device)
+        way = way_to_run(self._settings, folder, expected)
+        session = self._session(artifact, device, way)
+        if session.provider != expected:  # onnxruntime has CUDA and could not start it
+            way = way_to_run(self._settings, folder, session.provider)
+            session = self._session(artifact, "cpu", way)
+        session.warm_up()
+        artifact.golden.first(WARM_UP_SAMPLES).verify(session.run, card.input, tolerance=card.export.golden_tolerance)
+        return artifact, session, way
+
+    def _session(self, artifact: Artifact, device: Device, way: Way) -> Session:
+        return Session(
             artifact.model,
-            card,
-            device=self._settings.device,
+            artifact.card,
+            device=device,
             threads=way.threads,
             max_batch=way.max_batch,
             gpu_memory=self._settings.gpu_memory_bytes,
         )
-        session.warm_up()
-        artifact.golden.first(WARM_UP_SAMPLES).verify(session.run, card.input, tolerance=card.export.golden_tolerance)
-        return artifact, session, way
 
     @property
     def ready_card(self) -> ModelCard:

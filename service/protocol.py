@@ -60,6 +60,8 @@ class Protocol(HttpToolsProtocol):
         """Called by the parser."""
         if not self.parser.should_upgrade():
             super().on_message_complete()
+            if not self.pipeline:  # reading was paused if much of the body came at once, and nobody would see a hang-up
+                self.flow.resume_reading()
 
     def _fresh_parser(self) -> None:
         self.parser = httptools.HttpRequestParser(self)

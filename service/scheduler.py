@@ -151,6 +151,7 @@ class Scheduler(Generic[Item, Result]):
             with self._lock:
                 if self._lanes.remove(entry):  # a caller who hung up while waiting is never run
                     self._observer.queued(self.waiting)
+            del entry  # its error would hold this frame, and so the item, until the garbage collector comes
 
     def _dispatch(self) -> None:
         """Hand what waits to idle runners, until one of the two is used up; called by any thread."""
@@ -158,9 +159,20 @@ class Scheduler(Generic[Item, Result]):
             try:
                 self._threads.submit(self._run_batch, batch)
             except RuntimeError as error:  # the system gives us no more threads
-                with self._lock:
-                    self._idle_runners += 1
-                self._tell(_fail, batch, error)
+                if withdrawn := self._claim(batch):
+                    with self._lock:
+                        self._idle_runners += 1
+                    self._tell(_fail, withdrawn, error)
+
+    def _claim(self, batch: _Batch[Item, Result]) -> _Batch[Item, Result]:
+        """What is in a batch that was handed over, for the first who claims it; then it is empty.
+
+        A pool that cannot start a thread has queued the batch all the same, and another of its threads may come to it.
+        """
+        with self._lock:
+            claimed = batch.copy()
+            batch.clear()
+            return claimed
 
     def _next(self) -> _Batch[Item, Result]:
         """The next batch for an idle runner, which is not idle any more; empty when there is no runner or no work."""
@@ -185,8 +197,11 @@ class Scheduler(Generic[Item, Result]):
                 batch.append(entry)
         return batch
 
-    def _run_batch(self, batch: _Batch[Item, Result]) -> None:
+    def _run_batch(self, handed_over: _Batch[Item, Result]) -> None:
         """Called in a runner's thread; whatever happens, its callers hear of it."""
+        batch = self._claim(handed_over)
+        if not batch:
+            return
         results: Sequence[Result | Exception] | BaseException
         try:
             results = self._run([entry.item for entry in batch])
@@ -203,11 +218,13 @@ class Scheduler(Generic[Item, Result]):
             if is_failed and len(batch) > 1:
                 middle = len(batch) // 2
                 self._halves += [batch[:middle], batch[middle:]]
-        self._dispatch()
-        if not is_failed:
-            self._tell(_settle, batch, results)
-        elif len(batch) == 1:
-            self._tell(_fail, batch, results)
+        try:
+            self._dispatch()
+        finally:
+            if not is_failed:
+                self._tell(_settle, batch, results)
+            elif len(batch) == 1:
+                self._tell(_fail, batch, results)
 
     def _tell(self, tell: Callable[..., None], batch: _Batch[Item, Result], *what: object) -> None:
         """Let the event loop set the outcomes of a batch."""

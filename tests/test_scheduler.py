@@ -1,7 +1,10 @@
 """The scheduler's promises, held with runners that a test opens and closes by hand."""
 
 import asyncio
+import random
+import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
@@ -215,6 +218,55 @@ async def test_a_runner_that_cannot_start_fails_its_callers_and_hangs_nobody():
             await asyncio.wait_for(ask(scheduler, 1), PATIENCE)
     assert scheduler.waiting == 0
     await scheduler.close()
+
+
+async def test_a_batch_that_was_queued_although_no_thread_could_start_is_failed_once_and_never_run():
+    class Exhausted(ThreadPoolExecutor):
+        def submit(self, fn, /, *args):
+            left_behind.append((fn, args))  # as CPython does, before it starts the thread
+            raise RuntimeError("can't start new thread")
+
+    left_behind, gate = [], Gate()
+    scheduler = Scheduler(gate.run, Exhausted(1), runners=1, max_batch=1, limits=Load(100, 1000, 1000), observer=Log())
+    with pytest.raises(InferenceFailed):
+        await asyncio.wait_for(ask(scheduler, 1), PATIENCE)
+    [(run, batch)] = left_behind
+    run(*batch)
+    assert gate.batches == []
+    assert scheduler._idle_runners == 1
+    await scheduler.close()
+
+
+async def test_many_runners_and_callers_who_hang_up_leave_nothing_behind():
+    chance = random.Random(1)  # noqa: S311 - not secret
+
+    def double(items: list[int]) -> list[int]:
+        time.sleep(0.0002 * chance.random())
+        if -1 in items:
+            raise RuntimeError("no model can do this")
+        return [item * 2 for item in items]
+
+    scheduler = build(double, runners=4, max_items=10_000)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads take turns wherever they can
+    try:
+        tasks = []
+        for number in range(4000):
+            tasks += start(scheduler, -1 if number % 97 == 0 else number)
+            if number % 5 == 0:
+                tasks[chance.randrange(len(tasks))].cancel()
+            if number % 20 == 0:
+                await asyncio.sleep(0)
+        outcomes = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
+        await scheduler.close()
+    finally:
+        sys.setswitchinterval(before)
+    for number, outcome in enumerate(outcomes):
+        expected = InferenceFailed if number % 97 == 0 else int
+        assert isinstance(outcome, (expected, asyncio.CancelledError))
+        assert not isinstance(outcome, int) or outcome == number * 2
+    assert scheduler.waiting == 0
+    assert scheduler._idle_runners == 4
 
 
 async def test_closing_answers_all_who_have_a_seat_and_takes_nobody_new():

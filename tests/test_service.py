@@ -379,6 +379,21 @@ def test_callers_who_hang_up_while_they_wait_are_never_run(tmp_path: Path):
         assert running.metric("hangtag_items_total", outcome="ok") == 2
 
 
+def test_a_caller_whose_large_body_came_at_once_may_hang_up_too(tmp_path: Path):
+    publish(tmp_path, model=graph(extra=slow(products=8)))
+    large = encoded(Image.effect_noise((500, 500), 100), "PNG")
+    assert len(large) > 2 * 65536  # uvicorn stops reading at this, until somebody asks for more
+    with Service(tmp_path, "--runners", "1", "--max-batch", "1") as running, running.begin(png(0)) as first:
+        first.send(png(0))
+        eventually(lambda: arrived(running) == 1)
+        with running.begin(large) as second:
+            second.send(large)
+            eventually(lambda: arrived(running) == 2)
+        eventually(lambda: running.metric("hangtag_items_total", outcome="cancelled") == 1)
+        assert first.answer()[0] == 200
+        assert running.metric("hangtag_batch_size_count") == 1
+
+
 def test_an_image_that_the_model_fails_on_is_answered_500_and_the_log_says_why(tmp_path: Path):
     publish(tmp_path, model=graph(extra=failing_at(77)))
     with Service(tmp_path) as running:

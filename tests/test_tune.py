@@ -43,26 +43,28 @@ def test_every_way_is_measured_and_the_choice_is_served(tuned: Path):
 
 def test_a_setting_wins_and_workers_share_the_runners(tuned: Path):
     chosen = Measured.model_validate(json.loads((tuned / TUNING_FILE).read_text())["chosen"])
-    assert way_to_run(Settings(max_batch=3), tuned) == Way(chosen.runners, chosen.threads, 3)
-    assert way_to_run(Settings(runners=5, threads=2), tuned) == Way(5, 2, chosen.max_batch)
-    assert way_to_run(Settings(workers=64), tuned).runners == 1
+    assert way_to_run(Settings(max_batch=3), tuned, CPU) == Way(chosen.runners, chosen.threads, 3)
+    assert way_to_run(Settings(runners=5, threads=2), tuned, CPU) == Way(5, 2, chosen.max_batch)
+    assert way_to_run(Settings(workers=64), tuned, CPU).runners == 1
+    other = chosen.threads + 1
+    assert way_to_run(Settings(threads=other), tuned, CPU).runners == max(1, available_cpus() // other)
 
 
 @pytest.mark.parametrize("content", ["", "{}", "not json", '{"machine": 1}'])
 def test_what_cannot_be_understood_is_no_tuning(tmp_path: Path, content: str):
     (tmp_path / TUNING_FILE).write_text(content)
-    assert way_to_run(Settings(), tmp_path) == Way(available_cpus(), 1, 4)
+    assert way_to_run(Settings(), tmp_path, CPU) == Way(available_cpus(), 1, 4)
 
 
 def test_what_was_tuned_on_another_machine_is_not_believed(tuned: Path, tmp_path: Path):
     noted = json.loads((tuned / TUNING_FILE).read_text())
     noted["chosen"]["max_batch"] = 77
     (tmp_path / TUNING_FILE).write_text(json.dumps(noted))
-    assert way_to_run(Settings(), tmp_path).max_batch == 77
+    assert way_to_run(Settings(), tmp_path, CPU).max_batch == 77
     for key, value in (("processor", "another"), ("cores", 99), ("provider", "another"), ("onnxruntime", "0")):
         changed = noted | {"machine": noted["machine"] | {key: value}}
         (tmp_path / TUNING_FILE).write_text(json.dumps(changed))
-        assert way_to_run(Settings(), tmp_path).max_batch == 4
+        assert way_to_run(Settings(), tmp_path, CPU).max_batch == 4
     assert Machine.here(CPU).model_dump() == noted["machine"]
 
 
