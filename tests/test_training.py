@@ -154,7 +154,9 @@ def test_resuming_a_finished_run_only_measures_it_again(drawn_run: Path, drawn_r
 def test_interrupting_says_how_to_go_on(drawn_root: Path, tmp_path: Path):
     recipe = write_recipe(tmp_path, epochs="500")
     train = [*HANGTAG, "train", str(recipe), "--data", str(drawn_root), "--runs", str(tmp_path / "runs")]
+    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it is ignored
     with subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, heard)
         next(line for line in process.stdout if line.startswith("seed-3  epoch   1/500"))
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
