@@ -208,7 +208,7 @@ class ModelUnavailable(Refused):
 
 
 class DeadlineExceeded(Refused):
-    """The request waited until its deadline, and was not run."""
+    """The request waited until its deadline: for a runner, or for scores that another one was computing."""
 
     code = "deadline_exceeded"
 

@@ -37,6 +37,7 @@ SPEC = InputSpec(height=8, width=8, channels=1, resize=Resize(fit="stretch"))
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
 Extra = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
 PATIENCE = 30  # seconds until a test that waits for an event gives up
+CLASSIFY = "/v1/models/tiny/classify"
 
 
 def png(shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> bytes:
@@ -327,6 +328,17 @@ class HeldRequest(Connection):
         """Send the body; gives the status and the JSON of the answer."""
         self.send(self._image)
         return self.answer()
+
+
+def code(response: httpx.Response) -> tuple[int, str]:
+    """Status and stable code of a problem, which must be a whole one and hold no trace of the inside."""
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem.keys() == {"type", "title", "status", "detail", "code"}
+    assert problem["status"] == response.status_code
+    assert "Traceback" not in response.text
+    assert ".py" not in response.text
+    return response.status_code, problem["code"]
 
 
 def eventually(holds: Callable[[], bool]) -> None:
