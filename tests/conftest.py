@@ -24,6 +24,13 @@ def service(models: Path) -> Iterator[support.Service]:
         yield running
 
 
+@pytest.fixture
+def still_good(service: support.Service) -> Iterator[None]:
+    """After the test, the next good request is answered."""
+    yield
+    assert service.classify(support.png(0)).status_code == 200
+
+
 @pytest.fixture(scope="session")
 def drawn_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with the drawn dataset."""

@@ -18,12 +18,6 @@ from support import (
 )
 
 
-@pytest.fixture
-def still_good(service: Service):
-    yield
-    assert service.classify(png(0)).status_code == 200
-
-
 def bomb(width: int, height: int) -> bytes:
     """A PNG that declares many pixels in few bytes."""
 
