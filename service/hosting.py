@@ -1,6 +1,7 @@
 """All models in service."""
 
 import asyncio
+import gc
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
@@ -54,6 +55,7 @@ class Hosting:
             if self.draining:
                 return
             await model.load(self.repository)
+        _leave_out_of_collections()
         ready = sum(model.status == "ready" for model in self.models)
         logger.info("started: %d of %d models are ready", ready, len(self.models))
 
@@ -62,3 +64,12 @@ class Hosting:
         for model in self.models:
             await model.close()
         await asyncio.to_thread(self._decoders.shutdown)
+
+
+def _leave_out_of_collections() -> None:
+    """Let the collector never look again at what is there now and stays: modules, models, routes.
+
+    Looking through all of it takes 40 to 60 ms, in which nobody is answered, every few seconds under load.
+    """
+    gc.collect()
+    gc.freeze()
