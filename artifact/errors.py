@@ -14,6 +14,7 @@
     │   ├── VersionExists
     │   ├── ReportNotFound
     │   ├── CardInvalid
+    │   ├── RolloutInvalid
     │   ├── DigestMismatch
     │   ├── ModelMismatch
     │   └── GoldenMismatch
@@ -127,6 +128,12 @@ class CardInvalid(ArtifactError):
     """The card is missing, is not JSON, or breaks its schema."""
 
     code = "card_invalid"
+
+
+class RolloutInvalid(ArtifactError):
+    """The labels of a model cannot be read, or name what is not there."""
+
+    code = "rollout_invalid"
 
 
 class DigestMismatch(ArtifactError):
