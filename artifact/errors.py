@@ -30,6 +30,12 @@
     │   ├── ModelUnavailable
     │   ├── DeadlineExceeded
     │   └── Draining
+    ├── ReloadUnderway                models are being loaded already
+    ├── ReloadFailed                  what the labels say could not be loaded; what answered before goes on
+    ├── MemoryShort                   there is no room for one more model
+    ├── AccessDenied                  the route asks for a key
+    │   ├── KeyMissing
+    │   └── KeyWrong
     ├── InferenceFailed               onnxruntime failed on a good request
     ├── InternalError                 a defect of ours
     ├── DataError                     the training data is not there, or not what it should be
@@ -224,6 +230,42 @@ class Draining(Refused):
     """The service is shutting down and takes nothing new."""
 
     code = "draining"
+
+
+class ReloadUnderway(HangtagError):
+    """Models are being loaded already."""
+
+    code = "reload_underway"
+
+
+class ReloadFailed(HangtagError):
+    """What the labels say could not be loaded; what answered before goes on."""
+
+    code = "reload_failed"
+
+
+class MemoryShort(HangtagError):
+    """There is no room for one more model."""
+
+    code = "memory_short"
+
+
+class AccessDenied(HangtagError):
+    """The route asks for a key."""
+
+    code = "access_denied"
+
+
+class KeyMissing(AccessDenied):
+    """The request brings no key."""
+
+    code = "key_missing"
+
+
+class KeyWrong(AccessDenied):
+    """The request's key is not the one, or there is none that would do."""
+
+    code = "key_wrong"
 
 
 class InferenceFailed(HangtagError):

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service import health, problems, routes
+from service import admin, health, problems, routes
 from service.classify import Classify, Shortcut
 from service.hosting import Hosting
 from service.intake import Limits
 from service.metrics import Metrics
 from service.settings import Settings
 from service.telemetry import Telemetry
+from service.watch import watch
+from service.workers import tell_others
 
 
 def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp, Hosting]:
@@ -31,7 +33,12 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
         loading = asyncio.create_task(hosting.load())
         if load_first:
             await loading
+        watching = asyncio.create_task(watch(hosting)) if settings.watch else None
         yield
+        if watching:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
         await loading
         await hosting.close()
 
@@ -45,6 +52,7 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
     )
     classify = Classify(hosting, _limits(settings))
     app.include_router(routes.router(hosting, classify))
+    app.include_router(admin.router(hosting, admin.Admin(settings), tell_others if settings.workers > 1 else _nobody))
     app.include_router(health.router(hosting, metrics))
     problems.install(app)
     for path, operations in app.openapi()["paths"].items():
@@ -55,3 +63,7 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
 
 def _limits(settings: Settings) -> Limits:
     return Limits(settings.max_body_bytes, settings.body_timeout_seconds, settings.deadline_seconds)
+
+
+def _nobody() -> None:
+    """There is no other worker to tell."""

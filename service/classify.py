@@ -12,6 +12,7 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from artifact.answer import answer
 from artifact.errors import HangtagError, MalformedRequest
 from service import problems
 from service.cache import Source
@@ -43,15 +44,20 @@ class Classify:
 
     async def respond(self, scope: Scope, receive: Receive, model: str, version: str | None, top_k: int) -> Response:
         """The answer to one request; raises a HangtagError."""
-        hosted = self._hosting.get(model, version)
-        answer, source = await hosted.classify(Caller(scope, receive, self._limits), top_k)
+        caller = Caller(scope, receive, self._limits)
+        with self._hosting.admitted(caller, model, version) as place:
+            image = await caller.image()
+            with caller.attended():
+                scores, source = await place.score(image)
+        hosted = place.model
+        ranked = answer(scores, hosted.card, top_k)
         classification: Classification = {
             "model": hosted.name,
             "version": hosted.version,
             "id": scope["state"]["request_id"],
-            "predictions": [{"label": label, "score": score} for label, score in answer.predictions],
-            "decision": answer.decision,
-            "threshold": answer.threshold,
+            "predictions": [{"label": label, "score": score} for label, score in ranked.predictions],
+            "decision": ranked.decision,
+            "threshold": ranked.threshold,
         }
         headers = None if source is None else {"cache-status": _CACHE_STATUS[source]}
         return Response(_ANSWER.dump_json(classification), headers=headers, media_type="application/json")

@@ -51,7 +51,7 @@ def _serve(settings: Settings, listener: socket.socket, first: bool) -> int:  # 
         timeout_keep_alive=65,
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # uvicorn only adds it to a time
     )
-    Server(config, hosting.drain, settings.drain_seconds).run([listener])
+    Server(config, hosting.drain, settings.drain_seconds, hosting.request_reload).run([listener])
     return 1 if hosting.given_up else 0
 
 

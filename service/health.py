@@ -53,7 +53,7 @@ def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
 
 
 def _readiness(hosting: Hosting) -> Health:
-    models = {model.name: model.status for model in hosting.models}
+    models = {model.name: model.status for model in hosting.models if model.is_wanted}
     if hosting.draining:
         return Health(status="draining", models=models)
     for worst, meaning in (("loading", "starting"), ("failed", "failed")):

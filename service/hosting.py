@@ -1,48 +1,68 @@
-"""All models in service."""
+"""All models in service, as the repository and its labels say; brought up to date while requests flow."""
 
 import asyncio
 import gc
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
-from artifact.device import available_cpus
-from artifact.errors import ModelNotFound, VersionNotFound
+from artifact.errors import ModelNotFound, ModelUnavailable, ReloadFailed, ReloadUnderway, RepositoryEmpty
 from artifact.repository import Repository
-from service.cache import ScoreCache
+from service.intake import Caller
+from service.loading import Loader
 from service.metrics import Metrics
-from service.model import HostedModel
+from service.model import HostedModel, Place
+from service.served import ServedModel
 from service.settings import Settings
 
 logger = logging.getLogger("hangtag")
 
 
 class Hosting:
-    """All models of a repository, each in its newest version; raises RepositoryEmpty where there are none."""
+    """All models of a repository, in the versions that have a label; raises RepositoryEmpty where there are none."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.repository = Repository(settings.models)
-        self._decoders = ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder")
-        cache = ScoreCache(settings.cache_bytes) if settings.cache_bytes else None
-        self._models = {
-            name: HostedModel(name, self.repository.versions(name)[-1], settings, metrics, self._decoders, cache)
-            for name in self.repository.names()
-        }
+        self._loader = Loader(self.repository, settings, metrics)
+        self._metrics = metrics
+        self._models = {name: self._served(name) for name in self.repository.names()}
+        self._changing = asyncio.Lock()
+        self._is_asked_for = False
+        self._reloads: set[asyncio.Task[None]] = set()
         self.draining = False
         self.given_up = 0
 
     @property
-    def models(self) -> list[HostedModel]:
+    def models(self) -> list[ServedModel]:
         """Every model that should be served, by name."""
-        return list(self._models.values())
+        return [self._models[name] for name in sorted(self._models)]
 
-    def get(self, name: str, version: str | None = None) -> HostedModel:
-        """The model of this name, in this version if one is named; raises ModelNotFound or VersionNotFound."""
+    def model(self, name: str) -> ServedModel:
+        """The model of this name; raises ModelNotFound."""
         model = self._models.get(name)
         if model is None:
-            raise ModelNotFound(f"There is no model {name!r}; the models are {', '.join(self._models)}.")
-        if version not in (None, model.version):
-            raise VersionNotFound(f"Model {name!r} is served in version {model.version}, not in {version!r}.")
+            raise ModelNotFound(f"There is no model {name!r}; the models are {', '.join(sorted(self._models))}.")
         return model
+
+    def get(self, name: str, version: str | None = None, key: str | None = None) -> HostedModel:
+        """Who answers; raises ModelNotFound, ModelUnavailable or VersionNotFound.
+
+        The version is a number or a label. Where none is named, the same `key` gets the same version.
+        """
+        return self.model(name).get(version, key)
+
+    @contextmanager
+    def admitted(self, caller: Caller, name: str, version: str | None = None) -> Iterator[Place]:
+        """Take a place for a request before its body is read; raises what `get` does, and QueueFull; all is counted."""
+        try:
+            hosted = self.get(name, version, caller.key)
+        except ModelUnavailable as error:
+            metrics = self.model(name).metrics_of(self.model(name).version)
+            metrics.outcome("rejected")
+            metrics.rejected(error.code)
+            raise
+        with hosted.admitted(caller) as place:
+            yield place
 
     def drain(self) -> None:
         """Turn not ready; what is asked is answered all the same until `close`."""
@@ -50,20 +70,89 @@ class Hosting:
         logger.info("draining: not ready any more, still answering")
 
     async def load(self) -> None:
-        """Load every model, one after the other; one that fails leaves the others in service."""
-        for model in self.models:
-            if self.draining:
-                return
-            await model.load(self.repository)
+        """Load every model for the first time; one that fails leaves the others in service."""
+        async with self._changing:
+            await self._bring(self.models)
+        if self.draining:
+            return
         _leave_out_of_collections()
         ready = sum(model.status == "ready" for model in self.models)
         logger.info("started: %d of %d models are ready", ready, len(self.models))
 
+    def request_reload(self) -> None:
+        """Reload soon: at once, or after the change that is under way, which may have read what was there before."""
+        if not self._is_asked_for:
+            self._is_asked_for = True
+            reload = asyncio.create_task(self._reload_when_free())
+            self._reloads.add(reload)
+            reload.add_done_callback(self._reloads.discard)
+
+    async def _reload_when_free(self) -> None:
+        async with self._changing:
+            self._is_asked_for = False
+            failures = await self._reload()
+        logger.info(
+            "reloaded: %s", f"{len(failures)} versions could not be loaded" if failures else "all is as labelled"
+        )
+
+    async def reload(self) -> None:
+        """Let what the labels say be so; raises ReloadUnderway, or ReloadFailed with all that could not be loaded."""
+        async with self._alone():
+            _raise_if_any(await self._reload())
+
+    async def load_model(self, name: str) -> None:
+        """Load a model again that was unloaded, or is new; raises as `reload` does, and ModelNotFound."""
+        async with self._alone():
+            self.repository.versions(name)
+            _raise_if_any(await self._bring([self._models.get(name) or self._served(name)]))
+
+    async def unload_model(self, name: str) -> None:
+        """Answer for a model no more, until it is loaded again; raises ReloadUnderway or ModelNotFound."""
+        async with self._alone():
+            self.model(name).unload()
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Let nobody else change what is served meanwhile; raises ReloadUnderway."""
+        if self._changing.locked():
+            raise ReloadUnderway("Models are being loaded just now; ask again when that has ended.")
+        async with self._changing:
+            yield
+
+    async def _reload(self) -> list[str]:
+        """Bring each model up to date, and new ones in; a model that is gone from the repository goes on."""
+        try:
+            found = self.repository.names()
+        except RepositoryEmpty as error:
+            logger.error("reload: %s", error)  # noqa: TRY400 - it says all there is
+            return [str(error)]
+        new = [self._served(name) for name in found if name not in self._models]
+        return await self._bring([model for model in self.models if model.is_wanted] + new)
+
+    async def _bring(self, models: list[ServedModel]) -> list[str]:
+        """Let what their labels say be so, one after the other; gives what went wrong, a sentence each."""
+        failures: list[str] = []
+        for model in models:
+            if self.draining:
+                break
+            self._models[model.name] = model
+            failures += await model.bring()
+        return failures
+
+    def _served(self, name: str) -> ServedModel:
+        return ServedModel(name, self.repository, self._loader, self._metrics)
+
     async def close(self) -> None:
         """Answer what was accepted, and end all threads."""
-        for model in self.models:
-            await model.close()
-        await asyncio.to_thread(self._decoders.shutdown)
+        self.draining = True
+        await asyncio.gather(*self._reloads)
+        await asyncio.gather(*(model.close() for model in self.models))
+        await self._loader.close()
+
+
+def _raise_if_any(failures: list[str]) -> None:
+    if failures:
+        raise ReloadFailed(f"{' '.join(failures)} What answered before goes on.")
 
 
 def _leave_out_of_collections() -> None:

@@ -18,6 +18,8 @@ UNNAMED = "application/octet-stream"
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff")
 FIELD = "image"
 
+_KEY = b"x-request-key"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -40,6 +42,12 @@ class Caller:
         self._line: Line = scope[LINE]
         self._receive = receive
         self._limits = limits
+
+    @property
+    def key(self) -> str | None:
+        """What the caller wants to be known by when a version is chosen for it."""
+        key = self._headers.get(_KEY)
+        return None if key is None else key.decode("latin-1")
 
     def terms(self) -> Terms:
         """How urgent it is, and until when; raises MalformedRequest."""

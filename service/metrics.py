@@ -18,6 +18,8 @@ REASONS = ("queue_full", "model_unavailable", "draining")
 SOURCES = ("hit", "collapsed", "miss")
 STAGES = ("decode", "queue", "infer")
 DECISIONS = ("accept", "review")
+LOADS = ("ok", "failed")
+COMPARISONS = ("same", "other_label", "other_decision", "failed", "skipped")
 
 
 class Metrics:
@@ -66,10 +68,33 @@ class Metrics:
         )
         self.model_ready = Gauge(
             "hangtag_model_ready",
-            "1 when the model answers, 0 when it should and does not.",
+            "1 while the version answers, 0 when it does not, or not any more.",
             _MODEL,
             registry=r,
             multiprocess_mode="livemin",
+        )
+        self.model_label = Gauge(
+            "hangtag_model_label",
+            "1 for the version that should have the label now.",
+            (*_MODEL, "label"),
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.loads = Counter(
+            "hangtag_model_loads_total", "Loads of a version, by how they ended.", (*_MODEL, "outcome"), registry=r
+        )
+        self.shadow = Counter(
+            "hangtag_shadow_comparisons_total",
+            "Images that a shadow version was asked, too, by how its answer compares to the one returned.",
+            (*_MODEL, "comparison"),
+            registry=r,
+        )
+        self.shadow_seconds = Histogram(
+            "hangtag_shadow_duration_seconds",
+            "Time that a shadow version took for its copy.",
+            _MODEL,
+            buckets=_SECONDS,
+            registry=r,
         )
         self.build = Gauge(
             "hangtag_build_info",
@@ -110,6 +135,9 @@ class ModelMetrics:
         self._confidence = metrics.confidence.labels(*self._model)
         self._ready = metrics.model_ready.labels(*self._model)
         self._queue_items = metrics.queue_items.labels(*self._model)
+        self._loads = {outcome: metrics.loads.labels(*self._model, outcome) for outcome in LOADS}
+        self._comparisons = {each: metrics.shadow.labels(*self._model, each) for each in COMPARISONS}
+        self._shadow_seconds = metrics.shadow_seconds.labels(*self._model)
         self._predictions: dict[tuple[str, str], Counter] = {}
 
     def loaded(self, digest: str, labels: Sequence[str]) -> None:
@@ -122,13 +150,26 @@ class ModelMetrics:
         }
         self._ready.set(1)
 
-    def outcome(self, outcome: str) -> None:
-        """An image got its one outcome."""
-        self._outcomes[outcome].inc()
+    def retired(self, digest: str) -> None:
+        """The version answers no more."""
+        self._metrics.model_info.labels(*self._model, digest).set(0)
+        self._ready.set(0)
 
-    def rejected(self, reason: str) -> None:
-        """An image was refused."""
-        self._reasons[reason].inc()
+    def labelled(self, label: str, *, is_so: bool) -> None:
+        """The version should have the label now, or should not any more."""
+        self._metrics.model_label.labels(*self._model, label).set(is_so)
+
+    def load_ended(self, outcome: str) -> None:
+        """The version was loaded, or could not be."""
+        self._loads[outcome].inc()
+
+    def outcome(self, outcome: str, images: int = 1) -> None:
+        """Images got their one outcome."""
+        self._outcomes[outcome].inc(images)
+
+    def rejected(self, reason: str, images: int = 1) -> None:
+        """Images were refused."""
+        self._reasons[reason].inc(images)
 
     def answered(self, answer: Answer) -> None:
         """An image was answered."""
@@ -140,6 +181,12 @@ class ModelMetrics:
         """The scores of an image came from the cache, or from somebody who computed the same, or had to be computed."""
         self._sources[source].inc()
         self._metrics.cache_bytes.set(cache_bytes)
+
+    def compared(self, comparison: str, seconds: float | None = None) -> None:
+        """A copy came to this version as a shadow, and took so long if it was answered."""
+        self._comparisons[comparison].inc()
+        if seconds is not None:
+            self._shadow_seconds.observe(seconds)
 
     def decoded(self, seconds: float) -> None:
         """An image became pixels, or failed to."""

@@ -1,159 +1,78 @@
-"""One model in service: loaded, held to its golden samples, and only then asked."""
+"""One version of a model in service, and the way of photos through it."""
 
 import asyncio
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from artifact.answer import Answer, answer
+import numpy as np
+
+from artifact.answer import answer
 from artifact.card import ModelCard
 from artifact.containers import declared_pixels
-from artifact.device import CPU, Device, best_provider
-from artifact.errors import (
-    ClientGone,
-    DeadlineExceeded,
-    HangtagError,
-    ImageError,
-    ModelUnavailable,
-    Refused,
-    RequestError,
-)
-from artifact.repository import MODEL_FILE, Artifact, Repository
+from artifact.errors import ClientGone, DeadlineExceeded, ImageError, Refused, RequestError
+from artifact.repository import MODEL_FILE
 from artifact.session import Session
 from service.bounds import Load
 from service.cache import ScoreCache, Source
 from service.intake import Caller
-from service.metrics import Metrics, ModelMetrics
-from service.runner import Runner, Scores
-from service.scheduler import Scheduler
-from service.schemas import Status
+from service.metrics import ModelMetrics
+from service.runner import Photo, Runner, Scores
+from service.scheduler import Scheduler, Seat
 from service.settings import Settings
-from service.way import Way, way_to_run
-
-logger = logging.getLogger("hangtag")
-
-WARM_UP_SAMPLES = 8
+from service.shadow import Shadow
+from service.terms import Terms
+from service.way import Way
 
 
 class HostedModel:
-    """One model version that should be served, and the way of a photo through it."""
+    """A loaded version; `shadow` is who gets copies of what it answers."""
 
     def __init__(
         self,
-        name: str,
-        version: str,
+        card: ModelCard,
+        session: Session,
+        way: Way,
         settings: Settings,
-        metrics: Metrics,
-        decoders: ThreadPoolExecutor,
+        metrics: ModelMetrics,
+        decoders: ThreadPoolExecutor | None,
         cache: ScoreCache | None,
     ) -> None:
-        self.name = name
-        self.version = version
-        self.status: Status = "loading"
-        self.reason: str | None = None
-        self.card: ModelCard | None = None
-        self._settings = settings
-        self._decoders = decoders
+        self.name = card.name
+        self.version = card.version
+        self.card = card
+        self.shadow: Shadow | None = None
+        self._digest = card.files[MODEL_FILE]
         self._cache = cache
-        self._metrics = ModelMetrics(metrics, name, version)
-        self._scheduler: Scheduler[bytes, Scores] | None = None
-
-    async def load(self, repository: Repository) -> None:
-        """Verify, load and warm up the model in a thread; a failure is logged and kept in `reason`."""
-        try:
-            artifact, session, way = await asyncio.to_thread(self._open, repository)
-        except Exception as error:  # whatever is wrong with one model, the others stay in service
-            foreseen = isinstance(error, HangtagError)
-            self.reason = str(error) if foreseen else "It failed in a way that was not foreseen; the log says how."
-            self.status = "failed"
-            logger.exception(
-                "model %s %s failed to load: %s", self.name, self.version, self.reason, exc_info=not foreseen
-            )
-            return
-        s = self._settings
-        decoders = None if session.provider == CPU else self._decoders
-        self._scheduler = Scheduler(
-            Runner(session, artifact.card.input, s.max_pixels, self._metrics, decoders).run,
+        self._metrics = metrics
+        self._scheduler: Scheduler[Photo, Scores] = Scheduler(
+            Runner(session, card.input, settings.max_pixels, metrics, decoders).run,
             ThreadPoolExecutor(way.runners, thread_name_prefix="runner"),
             runners=way.runners,
             max_batch=way.max_batch,
-            limits=Load(s.max_items, s.max_held_bytes, s.max_held_pixels),
-            observer=self._metrics,
+            limits=Load(settings.max_items, settings.max_held_bytes, settings.max_held_pixels),
+            observer=metrics,
         )
-        self.card, self.status = artifact.card, "ready"
-        self._metrics.loaded(artifact.card.files[MODEL_FILE], artifact.card.labels)
-        logger.info(
-            "model %s %s is ready on %s: %d runners of %d threads, batches to %d",
-            *(self.name, self.version, session.provider, way.runners, way.threads, way.max_batch),
-        )
-
-    def _open(self, repository: Repository) -> tuple[Artifact, Session, Way]:
-        artifact = repository.open(self.name, self.version)
-        card, folder, device = artifact.card, repository.root / self.name / self.version, self._settings.device
-        expected = best_provider(device)
-        way = way_to_run(self._settings, folder, expected)
-        session = self._session(artifact, device, way)
-        if session.provider != expected:  # onnxruntime has CUDA and could not start it
-            way = way_to_run(self._settings, folder, session.provider)
-            session = self._session(artifact, "cpu", way)
-        session.warm_up()
-        artifact.golden.first(WARM_UP_SAMPLES).verify(session.run, card.input, tolerance=card.export.golden_tolerance)
-        return artifact, session, way
-
-    def _session(self, artifact: Artifact, device: Device, way: Way) -> Session:
-        return Session(
-            artifact.model,
-            artifact.card,
-            device=device,
-            threads=way.threads,
-            max_batch=way.max_batch,
-            gpu_memory=self._settings.gpu_memory_bytes,
-        )
-
-    @property
-    def ready_card(self) -> ModelCard:
-        """The card of the model; raises ModelUnavailable unless it answers."""
-        if self.card is None:
-            raise ModelUnavailable(
-                f"Model {self.name} {self.version} is {self.status}; /v1/models/{self.name} says more."
-            )
-        return self.card
-
-    async def classify(self, caller: Caller, top_k: int) -> tuple[Answer, Source | None]:
-        """Admit, read, decode and run one image, or know its scores; refuse before the body is read.
-
-        The source is None where no cache is kept.
-        """
-        with self._counted():
-            card, scheduler = self.ready_card, self._scheduler
-            assert scheduler is not None  # noqa: S101  (the type: it is there before the card is)
-            terms, declared = caller.terms(), caller.declared_bytes()
-            with scheduler.seat(declared, terms.urgency, terms.deadline) as seat:
-                image = await caller.image()
-                if not declared:
-                    seat.hold(Load(bytes=len(image)))
-
-                async def run() -> Scores:
-                    seat.hold(Load(pixels=declared_pixels(image)))
-                    return await seat.run(image)
-
-                with caller.attended():
-                    if self._cache is None:
-                        scores, source = await run(), None
-                    else:
-                        scores, source = await self._cache.scores(card.files[MODEL_FILE], image, terms, run)
-                        self._metrics.sourced(source, self._cache.size)
-            result = answer(scores, card, top_k)
-            self._metrics.answered(result)
-            return result, source
+        metrics.loaded(self._digest, card.labels)
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
-        """Count the one outcome of an image."""
-        outcome = "failed"
+    def admitted(self, caller: Caller) -> Iterator["Place"]:
+        """Take a place for one request before its body is read; raises RequestError and QueueFull.
+
+        What becomes of its photos is counted, whatever is raised within.
+        """
+        with self._counted() as place:
+            terms, size = caller.terms(), caller.declared_bytes()
+            with self._scheduler.seat(size, terms.urgency, terms.deadline) as seat:
+                place.take(seat, terms, size)
+                yield place
+
+    @contextmanager
+    def _counted(self) -> Iterator["Place"]:
+        """Count the one outcome of each photo."""
+        place, outcome = Place(self), "failed"
         try:
-            yield
+            yield place
             outcome = "ok"
         except (ClientGone, asyncio.CancelledError):
             outcome = "cancelled"
@@ -166,12 +85,88 @@ class HostedModel:
             raise
         except Refused as error:
             outcome = "rejected"
-            self._metrics.rejected(error.code)
+            self._metrics.rejected(error.code, place.photos)
             raise
         finally:
-            self._metrics.outcome(outcome)
+            self._metrics.outcome(outcome, place.photos)
+
+    async def scores_of(self, photo: Photo, terms: Terms, seat: Seat[Photo, Scores]) -> tuple[Scores, Source | None]:
+        """The scores of one photo that has a seat, and where they came from: None where no cache is kept."""
+
+        async def run() -> Scores:
+            seat.hold(Load(pixels=_pixels(photo)))
+            return await seat.run(photo)
+
+        if self._cache is None or not isinstance(photo, bytes):
+            return await run(), None
+        scores, source = await self._cache.scores(self._digest, photo, terms, run)
+        self._metrics.sourced(source, self._cache.size)
+        return scores, source
+
+    def answered(self, photo: Photo, scores: Scores, terms: Terms) -> None:
+        """Count what was answered to a photo, and let the shadow look at it."""
+        best = answer(scores, self.card, 1)
+        self._metrics.answered(best)
+        if self.shadow:
+            self.shadow.copy(photo, best, terms)
+
+    def as_shadow(self, share: float) -> Shadow:
+        """Who asks this version for comparison, with copies of what another one answers."""
+        return Shadow(self._ask, self.card, share, self._metrics)
+
+    async def _ask(self, photo: Photo, terms: Terms) -> Scores:
+        with self._counted(), self._scheduler.seat(_bytes(photo), terms.urgency, terms.deadline) as seat:
+            scores, _ = await self.scores_of(photo, terms, seat)
+        return scores
 
     async def close(self) -> None:
-        """Wait until all accepted images are answered, and take no more."""
-        if self._scheduler:
-            await self._scheduler.close()
+        """Wait until all accepted photos are answered, and take no more."""
+        self._metrics.retired(self._digest)
+        await self._scheduler.close()
+
+
+class Place:
+    """The place of one request in a model, from before its body is read until it is answered; `photos` are counted."""
+
+    def __init__(self, model: HostedModel) -> None:
+        self.model = model
+        self.photos = 1
+
+    def take(self, seat: Seat[Photo, Scores], terms: Terms, size: int) -> None:
+        """Be let in; `size` is how many bytes the seat holds already, 0 where nobody said how many will come."""
+        self._seat = seat
+        self._terms = terms
+        self._size = size
+
+    async def score(self, photo: bytes) -> tuple[Scores, Source | None]:
+        """The scores of the request's one photo, float32 [K], and where they came from."""
+        if not self._size:
+            self._seat.hold(Load(bytes=len(photo)))
+        scores, source = await self.model.scores_of(photo, self._terms, self._seat)
+        self.model.answered(photo, scores, self._terms)
+        return scores, source
+
+    async def scores(self, photos: Sequence[Photo], terms: Terms) -> Scores:
+        """The scores of all photos of the request, float32 [N, K], on other terms than it was let in on.
+
+        Raises the error of the first photo that has one.
+        """
+        self.photos = len(photos)
+        self._seat.urgency, self._seat.deadline = terms.urgency, terms.deadline
+        self._seat.hold(Load(items=len(photos) - 1, bytes=0 if self._size else sum(map(_bytes, photos))))
+        each = (self.model.scores_of(photo, terms, self._seat) for photo in photos)
+        found: list[Scores] = []
+        for photo, outcome in zip(photos, await asyncio.gather(*each, return_exceptions=True), strict=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            found.append(outcome[0])
+            self.model.answered(photo, outcome[0], terms)
+        return np.stack(found)
+
+
+def _bytes(photo: Photo) -> int:
+    return len(photo) if isinstance(photo, bytes) else photo.nbytes
+
+
+def _pixels(photo: Photo) -> int:
+    return declared_pixels(photo) if isinstance(photo, bytes) else photo.shape[0] * photo.shape[1]

@@ -31,6 +31,10 @@ STATUSES: dict[type[Exception], int] = {
     errors.Refused: 503,
     errors.QueueFull: 429,
     errors.DeadlineExceeded: 504,
+    errors.ReloadUnderway: 409,
+    errors.ReloadFailed: 422,
+    errors.KeyMissing: 401,
+    errors.KeyWrong: 403,
 }
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 RETRY_AFTER = {"Retry-After": "1"}

@@ -8,10 +8,10 @@ from fastapi.responses import HTMLResponse
 from service.classify import DEFAULT_TOP_K, MAX_TOP_K, Classify
 from service.hosting import Hosting
 from service.intake import FIELD, IMAGE_TYPES, MULTIPART
-from service.model import HostedModel
 from service.problems import PHRASES, PROBLEM_JSON
 from service.report import respond
 from service.schemas import Classification, ModelDetail, ModelList, ModelSummary, Problem
+from service.served import ServedModel
 
 TopK = Annotated[int, Query(ge=1, le=MAX_TOP_K, description="how many labels to answer with, best first")]
 
@@ -28,7 +28,8 @@ _BODY: dict[str, Any] = {
 }
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """How the OpenAPI document shows errors of these statuses."""
     content = {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}
     return {status: {"description": PHRASES[status], "content": content} for status in statuses}
 
@@ -36,25 +37,34 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def router(hosting: Hosting, handler: Classify) -> APIRouter:
     """The routes under /v1."""
     routes = APIRouter(prefix="/v1/models", tags=["models"])
-    refusals = _problems(400, 404, 408, 413, 415, 422, 429, 500, 503, 504)
+    refusals = problems_of(400, 404, 408, 413, 415, 422, 429, 500, 503, 504)
 
     @routes.get("", summary="All models")
     async def models() -> ModelList:
-        return ModelList(models=[_summary(model) for model in hosting.models])
+        return ModelList(models=[summary(model) for model in hosting.models])
 
-    @routes.get("/{model}", summary="One model and its card", responses=_problems(404))
+    @routes.get("/{model}", summary="One model and its card", responses=problems_of(404))
     async def model(model: str) -> ModelDetail:
-        hosted = hosting.get(model)
-        return ModelDetail(**_summary(hosted).model_dump(), card=hosted.card)
+        served = hosting.model(model)
+        routing = served.routing
+        stable = routing.by_label.get("stable")
+        return ModelDetail(
+            **summary(served).model_dump(),
+            labels={label: hosted.version for label, hosted in routing.by_label.items()},
+            canary_share=routing.canary_share,
+            shadow_share=routing.shadow_share,
+            failures=served.failures,
+            card=stable.card if stable else None,
+        )
 
     @routes.get(
         "/{model}/report",
         summary="The report on the training of the version that is served",
         response_class=HTMLResponse,
-        responses={304: {"description": "`If-None-Match` names this page"}, **_problems(404, 500, 503)},
+        responses={304: {"description": "`If-None-Match` names this page"}, **problems_of(404, 500, 503)},
     )
     async def report(model: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
-        return await respond(hosting.repository, hosting.get(model).ready_card, if_none_match)
+        return await respond(hosting.repository, hosting.get(model, "stable").card, if_none_match)
 
     @routes.post(
         "/{model}/classify",
@@ -79,5 +89,6 @@ def router(hosting: Hosting, handler: Classify) -> APIRouter:
     return routes
 
 
-def _summary(model: HostedModel) -> ModelSummary:
+def summary(model: ServedModel) -> ModelSummary:
+    """What every list of models says of one."""
     return ModelSummary(name=model.name, version=model.version, status=model.status, reason=model.reason)

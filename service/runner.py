@@ -1,4 +1,4 @@
-"""What a runner does with a batch of encoded images: pixels, one run of the model, scores; all in one thread hop."""
+"""What a runner does with a batch of photos: pixels, one run of the model, scores; all in one thread hop."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -15,10 +15,11 @@ from service.metrics import ModelMetrics
 
 Pixels = NDArray[np.uint8]
 Scores = NDArray[np.float32]
+Photo = bytes | Pixels  # encoded, or uint8 [H, W, C] as the model wants it
 
 
 class Runner:
-    """Answers encoded images with their scores, float32 [K], or with what is wrong with them.
+    """Answers photos with their scores, float32 [K], or with what is wrong with them.
 
     On a CPU the runner's thread decodes, since every core has a runner; `decoders` do it for a device that would wait.
     """
@@ -32,17 +33,19 @@ class Runner:
         self._metrics = metrics
         self._map = decoders.map if decoders else map
 
-    def run(self, images: list[bytes]) -> Sequence[Scores | ImageError]:
-        """The scores of each image, in order, or the ImageError that is its own; called in many threads at once."""
-        decoded = list(self._map(self._decode, images))
-        pixels = [photo for photo in decoded if not isinstance(photo, ImageError)]
+    def run(self, photos: list[Photo]) -> Sequence[Scores | ImageError]:
+        """The scores of each photo, in order, or the ImageError that is its own; called in many threads at once."""
+        decoded = list(self._map(self._decode, photos))
+        pixels = [each for each in decoded if not isinstance(each, ImageError)]
         scores = iter(self._infer(pixels) if pixels else ())
-        return [photo if isinstance(photo, ImageError) else next(scores) for photo in decoded]
+        return [each if isinstance(each, ImageError) else next(scores) for each in decoded]
 
-    def _decode(self, image: bytes) -> Pixels | ImageError:
+    def _decode(self, photo: Photo) -> Pixels | ImageError:
+        if not isinstance(photo, bytes):
+            return photo
         started = perf_counter()
         try:
-            return decode(image, self._spec, max_pixels=self._max_pixels)
+            return decode(photo, self._spec, max_pixels=self._max_pixels)
         except ImageError as error:
             return error
         finally:

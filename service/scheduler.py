@@ -48,25 +48,28 @@ _Batch = list[_Entry[Item, Result]]
 
 
 class Seat(Generic[Item, Result]):
-    """The place of one item, from before any work is done for it until its outcome is known."""
+    """The place of an item, from before any work is done for it until its outcome is known.
+
+    Who takes more room with `hold` may run as many items. Urgency and deadline may change until they run.
+    """
 
     def __init__(
         self, bounds: Bounds, submit: Callable[[Item, int, float], Awaitable[Result]], urgency: int, deadline: float
     ) -> None:
         self._bounds = bounds
         self._submit = submit
-        self._urgency = urgency
-        self._deadline = deadline
+        self.urgency = urgency
+        self.deadline = deadline
         self.held = Load()
 
     def hold(self, load: Load) -> None:
-        """Take more room for the item, as its size comes to be known; raises QueueFull."""
-        self._bounds.take(load, self._urgency)
+        """Take more room, as the item's size comes to be known; raises QueueFull."""
+        self._bounds.take(load, self.urgency)
         self.held = Load(*map(add, self.held, load))
 
     async def run(self, item: Item) -> Result:
         """The item's result; raises its own error, InferenceFailed, or DeadlineExceeded."""
-        return await self._submit(item, self._urgency, self._deadline)
+        return await self._submit(item, self.urgency, self.deadline)
 
 
 class Scheduler(Generic[Item, Result]):

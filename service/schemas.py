@@ -7,8 +7,9 @@ from typing_extensions import TypedDict  # pydantic cannot use the standard libr
 
 from artifact.answer import Decision
 from artifact.card import ModelCard
+from artifact.rollout import Label
 
-Status = Literal["loading", "ready", "failed"]
+Status = Literal["loading", "ready", "failed", "unloaded"]
 
 
 # Dictionaries, unlike models, become JSON without being built and checked first.
@@ -32,18 +33,30 @@ class Classification(TypedDict):
     threshold: float
 
 
+class Failure(BaseModel):
+    """A label whose version could not be loaded, and stays where it was."""
+
+    label: str
+    version: str
+    reason: str
+
+
 class ModelSummary(BaseModel):
     """A model that should be served, and whether it is."""
 
     name: str
-    version: str
+    version: str = Field(description="the version that is stable, or should be")
     status: Status
-    reason: str | None = Field(None, description="why a model failed to load")
+    reason: str | None = Field(None, description="why what should be stable is not")
 
 
 class ModelDetail(ModelSummary):
-    """A model with its card, which is null unless the model is ready."""
+    """A model with its versions in service, and the card of the stable one, which is null unless that is ready."""
 
+    labels: dict[Label, str] = Field(description="the version of each label that is in service")
+    canary_share: float = Field(description="of the requests that name no version")
+    shadow_share: float = Field(description="of the images that the stable version answers")
+    failures: list[Failure] = Field(description="what the last reload could not load")
     card: ModelCard | None
 
 

@@ -19,11 +19,14 @@ class Server(uvicorn.Server):
     """On the first SIGTERM or SIGINT it tells `drain`, goes on serving for `drain_seconds`, and then stops.
 
     Stopping means: no new connections, every accepted request is answered, and `run` returns. A signal during the
-    draining cuts it short; one after that gives up on what still runs.
+    draining cuts it short; one after that gives up on what still runs. SIGHUP tells `reload`.
     """
 
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], None], drain_seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, drain: Callable[[], None], drain_seconds: float, reload: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._reload = reload
         self._drain = drain
         self._drain_seconds = drain_seconds
         self._signals = 0
@@ -34,11 +37,13 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         try:
             yield
         finally:
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
+            loop.remove_signal_handler(signal.SIGHUP)
 
     def _on_signal(self) -> None:
         self._signals += 1

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from artifact.command import Options
 from artifact.device import Device
@@ -33,6 +33,15 @@ class Settings(Options):
         None, ge=1, le=1024, description="images in one run at most; else as tuned, else a sound default"
     )
     gpu_memory_bytes: int = Field(0, ge=0, description="memory of a GPU that one model may take; 0 sets no limit")
+    memory_bytes: int = Field(
+        0,
+        ge=0,
+        description="memory that the service may take; no model is loaded beyond it; 0 takes the container's limit",
+    )
+    watch: bool = Field(default=False, description="reload when something changes in the model repository")
+    admin_key: SecretStr | None = Field(
+        None, description="key that the admin routes ask for; without one they answer nobody"
+    )
     max_items: int = Field(
         256, ge=1, description="images of one model in the service at once; one more is answered 429"
     )

@@ -89,15 +89,26 @@ class Workers:
         for process in self._born:
             process.terminate()
 
+    def _reload(self) -> None:
+        for process in self._born:
+            if process.pid:
+                os.kill(process.pid, signal.SIGHUP)
+
     @contextmanager
     def _signals_passed_on(self) -> Iterator[None]:
-        """Let each SIGTERM or SIGINT be a SIGTERM to every worker."""
+        """Let each SIGTERM or SIGINT be a SIGTERM to every worker, and SIGHUP a SIGHUP."""
         before = {number: signal.signal(number, lambda *_: self._stop()) for number in _SIGNALS}
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._reload())
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def tell_others() -> None:
+    """Called in a worker: let all of them reload."""
+    os.kill(os.getppid(), signal.SIGHUP)
 
 
 @contextmanager
@@ -113,6 +124,7 @@ def _counts_in_files() -> Iterator[None]:
 
 def _work(serve: Serve, settings: Settings, port: int, first: bool) -> None:  # noqa: FBT001 - by place, to a process
     """What a worker does: serve, until it is told to stop or is left alone."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     os.setpgrp()  # Ctrl-C goes to all processes of a terminal's group; the first one passes it on
     Thread(target=_stop_when_alone, daemon=True).start()
     with bind(settings.host, port, shared=True) as listener:

@@ -11,7 +11,7 @@ from artifact import errors
 from artifact.card import InputSpec, Resize
 from benchmarks.command import BENCHMARKS
 from service import problems
-from service.metrics import DECISIONS, OUTCOMES, REASONS, STAGES
+from service.metrics import COMPARISONS, DECISIONS, LOADS, OUTCOMES, REASONS, STAGES
 from service.settings import Settings
 from support import ROOT, Service
 from training.recipe import (
@@ -53,6 +53,7 @@ NOT_OF_REQUESTS = (
     errors.DataError,
     errors.RecipeError,
     errors.ExportError,
+    errors.MemoryShort,
     errors.OptionInvalid,
     errors.AddressInUse,
     errors.AddressUnavailable,
@@ -98,7 +99,7 @@ def test_every_metric_is_documented(service: Service):
     assert ours == documented
 
 
-@pytest.mark.parametrize("values", [OUTCOMES, REASONS, STAGES, DECISIONS])
+@pytest.mark.parametrize("values", [OUTCOMES, REASONS, STAGES, DECISIONS, LOADS, COMPARISONS])
 def test_every_value_of_a_metrics_label_is_documented(values: tuple[str, ...]):
     for value in values:
         assert re.search(rf"= [^|]*\b{value}\b", REFERENCE)

@@ -1,0 +1,46 @@
+"""What only an operator may ask for: models in and out while the service runs."""
+
+import hmac
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from artifact.errors import KeyMissing, KeyWrong
+from service.hosting import Hosting
+from service.routes import problems_of, summary
+from service.schemas import ModelList
+from service.settings import Settings
+
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
+
+
+class Admin:
+    """Lets in whoever brings the admin key; nobody where none is set."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._key = settings.admin_key.get_secret_value().encode() if settings.admin_key else None
+
+    def __call__(self, credentials: Credentials) -> None:
+        """Raises KeyMissing or KeyWrong."""
+        if self._key is None:
+            raise KeyWrong("This service has no admin key, so nobody may do this; set HANGTAG_ADMIN_KEY.")
+        if credentials is None:
+            raise KeyMissing("This route asks for a key; send it as `Authorization: Bearer <key>`.")
+        if not hmac.compare_digest(credentials.credentials.encode(), self._key):
+            raise KeyWrong("The key is not the admin key of this service.")
+
+
+def router(hosting: Hosting, admin: Admin, tell_others: Callable[[], None]) -> APIRouter:
+    """The routes under /v1/admin; `tell_others` lets the other workers do what this one did."""
+    routes = APIRouter(prefix="/v1/admin", tags=["operations"], dependencies=[Depends(admin)])
+    responses: dict[int | str, dict[str, Any]] = problems_of(401, 403, 409, 422)
+
+    @routes.post("/reload", summary="Let what the labels say be so", responses=responses)
+    async def reload() -> ModelList:
+        await hosting.reload()
+        tell_others()
+        return ModelList(models=[summary(model) for model in hosting.models])
+
+    return routes

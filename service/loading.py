@@ -1,0 +1,74 @@
+"""From the repository to a model that answers: verified, loaded, and held to its golden samples first."""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from artifact.device import CPU, Device, available_cpus, best_provider
+from artifact.repository import Artifact, Repository
+from artifact.session import Session
+from service.cache import ScoreCache
+from service.memory import check_room
+from service.metrics import Metrics, ModelMetrics
+from service.model import HostedModel
+from service.settings import Settings
+from service.way import Way, way_to_run
+
+logger = logging.getLogger("hangtag")
+
+WARM_UP_SAMPLES = 8
+
+
+class Loader:
+    """Loads versions of models, which share a cache, and on a GPU the threads that decode."""
+
+    def __init__(self, repository: Repository, settings: Settings, metrics: Metrics) -> None:
+        self._repository = repository
+        self._settings = settings
+        self._metrics = metrics
+        self._decoders = ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder")
+        self._cache = ScoreCache(settings.cache_bytes) if settings.cache_bytes else None
+
+    async def load(self, name: str, version: str) -> HostedModel:
+        """A version that answers; raises a HangtagError, or whatever else is wrong with it."""
+        metrics = ModelMetrics(self._metrics, name, version)
+        try:
+            artifact, session, way = await asyncio.to_thread(self._open, name, version)
+        except BaseException:
+            metrics.load_ended("failed")
+            raise
+        metrics.load_ended("ok")
+        logger.info(
+            "model %s %s is ready on %s: %d runners of %d threads, batches to %d",
+            *(name, version, session.provider, way.runners, way.threads, way.max_batch),
+        )
+        decoders = None if session.provider == CPU else self._decoders
+        return HostedModel(artifact.card, session, way, self._settings, metrics, decoders, self._cache)
+
+    async def close(self) -> None:
+        """End the threads."""
+        await asyncio.to_thread(self._decoders.shutdown)
+
+    def _open(self, name: str, version: str) -> tuple[Artifact, Session, Way]:
+        artifact = self._repository.open(name, version)
+        check_room(self._settings, len(artifact.model), f"{name} {version}")
+        card, folder, device = artifact.card, self._repository.root / name / version, self._settings.device
+        expected = best_provider(device)
+        way = way_to_run(self._settings, folder, expected)
+        session = self._session(artifact, device, way)
+        if session.provider != expected:  # onnxruntime has CUDA and could not start it
+            way = way_to_run(self._settings, folder, session.provider)
+            session = self._session(artifact, "cpu", way)
+        session.warm_up()
+        artifact.golden.first(WARM_UP_SAMPLES).verify(session.run, card.input, tolerance=card.export.golden_tolerance)
+        return artifact, session, way
+
+    def _session(self, artifact: Artifact, device: Device, way: Way) -> Session:
+        return Session(
+            artifact.model,
+            artifact.card,
+            device=device,
+            threads=way.threads,
+            max_batch=way.max_batch,
+            gpu_memory=self._settings.gpu_memory_bytes,
+        )

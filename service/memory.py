@@ -1,0 +1,36 @@
+"""Whether there is memory for one more model beside those that are there."""
+
+import os
+from pathlib import Path
+
+from artifact.errors import MemoryShort
+from service.settings import Settings
+
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+_STATM = Path("/proc/self/statm")
+
+# What a loaded model takes: its weights in the file, in onnxruntime's graph and packed for its kernels; and room for
+# what it computes, with batches and golden samples.
+_TIMES_FILE, _ASIDE = 3, 32 * 2**20
+
+
+def check_room(settings: Settings, model_bytes: int, what: str) -> None:
+    """Raise MemoryShort where a model of so many bytes would bring this process over its limit."""
+    limit = (settings.memory_bytes or _cgroup_limit()) // settings.workers
+    used, needed = _resident(), _TIMES_FILE * model_bytes + _ASIDE
+    if limit and used + needed > limit:
+        raise MemoryShort(
+            f"{what} needs about {needed >> 20} MiB, and {used >> 20} of the {limit >> 20} MiB that this process "
+            "may take are taken; give it more memory, or take a label from another version first."
+        )
+
+
+def _cgroup_limit() -> int:
+    """Bytes that the container may take; 0 where nobody says."""
+    text = _CGROUP_LIMIT.read_text().strip() if _CGROUP_LIMIT.is_file() else ""
+    return int(text) if text.isdigit() else 0
+
+
+def _resident() -> int:
+    """Bytes that this process takes; 0 where the system does not tell, as outside Linux."""
+    return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if _STATM.is_file() else 0

@@ -1,0 +1,161 @@
+"""One model that should be served: which versions are loaded, what is wrong with those that are not, and the swap."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+
+from artifact.errors import ArtifactError, HangtagError, ModelUnavailable, RolloutInvalid
+from artifact.repository import Repository
+from artifact.rollout import Label, Rollout
+from service.loading import Loader
+from service.metrics import Metrics, ModelMetrics
+from service.model import HostedModel
+from service.routing import Routing
+from service.schemas import Failure, Status
+
+logger = logging.getLogger("hangtag")
+
+_UNFORESEEN = "It failed in a way that was not foreseen; the log says how."
+
+
+class ServedModel:
+    """A model and its versions in service.
+
+    `routing` is what is so, where the labels say what should be: one whose version cannot be loaded stays where it was.
+    """
+
+    def __init__(self, name: str, repository: Repository, loader: Loader, metrics: Metrics) -> None:
+        self.name = name
+        self.routing = Routing()
+        self.is_wanted = True
+        self.failures: list[Failure] = []
+        self._repository = repository
+        self._loader = loader
+        self._metrics = metrics
+        self._was_tried = False
+        self._retiring: set[asyncio.Task[None]] = set()
+        self._wanted: dict[Label, str] = {"stable": repository.versions(name)[-1]}
+        with suppress(RolloutInvalid):  # `bring` will say so
+            self._wanted, _ = self._read()
+        self.metrics_of(self.version)  # its series exist at zero from the start
+
+    @property
+    def version(self) -> str:
+        """The version that is stable, or should be."""
+        stable = self.routing.by_label.get("stable")
+        return stable.version if stable else self._wanted["stable"]
+
+    @property
+    def status(self) -> Status:
+        """How it is with the version that answers who names none."""
+        if not self.is_wanted:
+            return "unloaded"
+        if "stable" in self.routing.by_label:
+            return "ready"
+        return "failed" if self._was_tried else "loading"
+
+    @property
+    def reason(self) -> str | None:
+        """Why what should be stable is not."""
+        return next((failure.reason for failure in self.failures if failure.label == "stable"), None)
+
+    def metrics_of(self, version: str) -> ModelMetrics:
+        """The metrics of one version."""
+        return ModelMetrics(self._metrics, self.name, version)
+
+    def get(self, version: str | None, key: str | None) -> HostedModel:
+        """Who answers; raises ModelUnavailable or VersionNotFound."""
+        if self.status != "ready":
+            raise ModelUnavailable(
+                f"Model {self.name} {self.version} is {self.status}; /v1/models/{self.name} says more."
+            )
+        return self.routing.pick(key) if version is None else self.routing.named(version)
+
+    async def bring(self) -> list[str]:
+        """Load what the labels want, then let it answer in one step, and let go of what nobody wants; gives failures.
+
+        What cannot be loaded is logged and kept in `failures`; its label stays where it was, with its old share.
+        """
+        self.is_wanted = True
+        try:
+            wanted, rollout = await asyncio.to_thread(self._read)
+        except ArtifactError as error:
+            self.failures = [Failure(label="stable", version=self.version, reason=self._explained(self.version, error))]
+        else:
+            self._tell_labels(wanted)
+            await self._bring(wanted, rollout)
+        self._was_tried = True
+        return [f"{self.name} {each.version} ({each.label}): {each.reason}" for each in self.failures]
+
+    async def _bring(self, wanted: dict[Label, str], rollout: Rollout) -> None:
+        loaded, reasons = self.routing.hosted, dict[str, str]()
+        for version in sorted(set(wanted.values()) - loaded.keys(), key=int):
+            try:
+                loaded[version] = await self._loader.load(self.name, version)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one version, all others stay in service
+                reasons[version] = self._explained(version, error)
+        self.failures = [
+            Failure(label=label, version=version, reason=reasons[version])
+            for label, version in wanted.items()
+            if version in reasons
+        ]
+        old = self.routing
+        kept = {label: model for label, model in old.by_label.items() if wanted.get(label) in reasons}
+        new = {label: loaded[version] for label, version in wanted.items() if version in loaded}
+        self._swap(
+            Routing(
+                kept | new,
+                canary_share=(old if "canary" in kept else rollout).canary_share,
+                shadow_share=(old if "shadow" in kept else rollout).shadow_share,
+            )
+        )
+
+    def unload(self) -> None:
+        """Answer no more; what was accepted is answered all the same."""
+        self.is_wanted, self.failures = False, []
+        self._swap(Routing())
+
+    async def close(self) -> None:
+        """Wait until all accepted photos are answered, and take no more."""
+        self._retire(self.routing.hosted.values())
+        await asyncio.gather(*self._retiring)
+
+    def _explained(self, version: str, error: Exception) -> str:
+        foreseen = isinstance(error, HangtagError)
+        reason = str(error) if foreseen else _UNFORESEEN
+        logger.error("model %s %s failed to load: %s", self.name, version, reason, exc_info=not foreseen)
+        return reason
+
+    def _read(self) -> tuple[dict[Label, str], Rollout]:
+        """The version of each label, and the shares, as the repository has them now."""
+        newest = self._repository.versions(self.name)[-1]
+        rollout = Rollout.read(self._repository.root / self.name)
+        return rollout.versions(newest), rollout
+
+    def _tell_labels(self, wanted: dict[Label, str]) -> None:
+        """Say in the metrics which version should have each label, and which has it no more."""
+        for label, version in self._wanted.items():
+            self.metrics_of(version).labelled(label, is_so=False)
+        for label, version in wanted.items():
+            self.metrics_of(version).labelled(label, is_so=True)
+        self._wanted = wanted
+
+    def _swap(self, routing: Routing) -> None:
+        """The one step, and the end of those who have no label any more."""
+        old, self.routing = self.routing, routing
+        for model in (old.hosted | routing.hosted).values():
+            model.shadow = None
+        stable, shadow = routing.by_label.get("stable"), routing.by_label.get("shadow")
+        if stable and shadow and routing.shadow_share:
+            stable.shadow = shadow.as_shadow(routing.shadow_share)
+        if old != routing:
+            logger.info("model %s: %s", self.name, routing)
+        self._retire(model for version, model in old.hosted.items() if version not in routing.hosted)
+
+    def _retire(self, models: Iterable[HostedModel]) -> None:
+        """Let go of versions when they have answered what they accepted; nobody waits for that but `close`."""
+        for model in models:
+            retiring = asyncio.create_task(model.close())
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
