@@ -35,6 +35,10 @@ class Served:
         used = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")  # in user and in system mode
 
+    def resident_bytes(self) -> int:
+        """How much memory it has now; Linux only."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
 
 @contextmanager
 def serving(models: Path, options: Sequence[str] = (), cores: Collection[int] = ()) -> Iterator[Served]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import uvicorn
 
 from service.app import create_app
+from service.memory import return_large_blocks
 from service.protocol import Protocol
 from service.server import BACKLOG, Server, bind
 from service.settings import Settings
@@ -36,6 +37,7 @@ def _serve(settings: Settings, listener: socket.socket, first: bool) -> int:  # 
         print(f"hangtag listens on http://{settings.host}:{listener.getsockname()[1]}", flush=True)
     _log(settings)
     sys.setswitchinterval(SWITCH_SECONDS)
+    return_large_blocks()
     app, hosting = create_app(settings, load_first=not first)
     config = uvicorn.Config(
         app,
