@@ -22,10 +22,10 @@ from artifact.tuning import TUNING_FILE
 from benchmarks.client import Seen, Target, closed_loop, open_loop
 from benchmarks.serving import Served, serving
 
-MOST_P99, MOST_MEMORY, LEAST_LOAD = 1.5, 1.05, 0.8
+MOST_P99, MOST_MEMORY, LOAD = 1.5, 1.05, 0.8
 SETTLED = 6  # reloads, an even number as all are, so that memory is compared with the same version loaded
 
-_CLIENTS, _PEAK_SECONDS, _BEFORE_SECONDS, _WAIT_SECONDS = 32, 5.0, 20.0, 30
+_CLIENTS, _WAIT_SECONDS = 32, 30
 _KEY = "bench"
 
 
@@ -41,9 +41,8 @@ class ReloadOptions(Options):
     models: Path = Field(Path("models"), description="the model repository")
     reloads: int = Field(50, ge=SETTLED, multiple_of=2, description="how often the stable version changes")
     seconds: float = Field(1.5, gt=0, description="from one reload to the next")
-    load: float = Field(
-        LEAST_LOAD, gt=0, lt=1, description="arrivals, as a share of the highest rate of the slower version"
-    )
+    warm_seconds: float = Field(20, gt=0, description="how long the load lasts before the first reload")
+    load: float = Field(LOAD, gt=0, lt=1, description="arrivals, as a share of the highest rate of the slower version")
 
 
 @dataclass
@@ -76,10 +75,10 @@ async def _measure(options: ReloadOptions, home: Path, service: Served, target: 
     peaks = []
     for version in (options.second, options.first):  # from each to the other once, so that both are warm
         await asyncio.to_thread(_bring, service, home, version)
-        peaks.append((await closed_loop(target, _CLIENTS, _PEAK_SECONDS)).rate)
+        peaks.append((await closed_loop(target, _CLIENTS, options.warm_seconds / 4)).rate)
     rate = options.load * min(peaks)
     print(f"highest rates {peaks[1]:.0f} and {peaks[0]:.0f} requests/s; {rate:.0f}/s from now on", flush=True)
-    found = Found(await open_loop(target, rate, _BEFORE_SECONDS))
+    found = Found(await open_loop(target, rate, options.warm_seconds))
     load = asyncio.create_task(open_loop(target, rate, options.seconds * options.reloads))
     for number in range(options.reloads):
         due = time.monotonic() + options.seconds

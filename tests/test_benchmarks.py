@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.command import BENCHMARKS
-from support import HANGTAG, ROOT, Service
+from support import HANGTAG, ROOT, Service, card, publish
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -75,3 +75,13 @@ def test_every_benchmark_shows_an_example(benchmark: str):
 def test_bench_alone_lists_its_benchmarks():
     assert "accuracy" in bench().stdout
     assert bench("speed").returncode == 2
+
+
+def test_what_reloads_cost_can_be_measured_and_no_request_fails(tmp_path: Path):
+    for version in ("1", "2"):
+        publish(tmp_path, card(version=version))
+    names = ("--models", str(tmp_path), "--first", "1", "--second", "2")
+    ran = bench("reload", "tiny", *names, "--reloads", "6", "--seconds", "0.5", "--load", "0.2", "--warm-seconds", "1")
+    assert "6 reloads" in ran.stdout, ran.stderr
+    assert re.search(r"requests: \d{2,} answered, 0 failed", ran.stdout)
+    assert "memory" in ran.stdout
