@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifact.card import InputSpec
-from artifact.errors import GoldenMismatch
+from artifact.errors import GoldenMismatch, ImageError
 from artifact.pixels import decode
 
 GOLDEN_FILE = "golden.npz"
@@ -57,7 +57,7 @@ class GoldenSamples:
                 images = tuple(joined[start:end] for start, end in zip(starts, ends, strict=True))
                 return cls(images, arrays["pixels"], arrays["scores"])
         except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
-            raise GoldenMismatch(f"{GOLDEN_FILE} does not hold golden samples ({error}); publish it anew.") from error
+            raise GoldenMismatch(f"{GOLDEN_FILE} does not hold golden samples; publish the version anew.") from error
 
     def first(self, count: int) -> Self:
         """The first `count` samples, or all where there are fewer."""
@@ -71,7 +71,11 @@ class GoldenSamples:
         Returns the largest absolute difference; raises GoldenMismatch where it exceeds `tolerance`, or where a label
         differs whose lead over the next is too large for that.
         """
-        scores = np.concatenate([run(decode(image, spec)[np.newaxis]) for image in self.images])
+        try:
+            pixels = [decode(image, spec) for image in self.images]
+        except ImageError as error:
+            raise GoldenMismatch(f"A golden sample's photo cannot be decoded ({error.code}).") from error
+        scores = np.concatenate([run(image[np.newaxis]) for image in pixels])
         if scores.shape != self.scores.shape:
             raise GoldenMismatch(
                 f"The model gives {scores.shape[1]} scores to a photo, and its golden samples are of another model."
