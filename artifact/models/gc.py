@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.all == bool(options.model):
         raise OptionInvalid("Name a model, or say --all for all of them.")
     total, would = 0, "would be " if options.dry_run else ""
-    for folder in list(_over(options)):
+    for folder in _over(options):
         size = folder_bytes(folder)
         if not options.dry_run:
             options.repository.remove(folder)
@@ -43,13 +43,13 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _over(options: GcOptions) -> Iterator[Path]:
-    """The folders that are to go; raises RolloutInvalid where a model's labels cannot be read."""
+    """The folders that are to go, while nobody changes labels; raises RolloutInvalid where they cannot be read."""
     repository = options.repository
     for name in [options.model] if options.model else repository.names():
-        labelled = repository.labels(name).values()
-        for version in repository.versions(name)[: -options.keep]:
-            if version not in labelled:
-                yield repository.root / name / version
+        with options.alone(name) as folder:
+            labelled = repository.labels(name).values()
+            old = repository.versions(name)[: -options.keep]
+            yield from (folder / version for version in old if version not in labelled)
     for staged in repository.staged(options.model or "*"):
         if staged.stat().st_mtime < time.time() - _DAY:
             yield staged

@@ -24,7 +24,7 @@ class LabelOptions(RelabelOptions):
     """
 
     model: CliPositionalArg[str] = Field(description="name of the model")
-    label: CliPositionalArg[Trial | Literal["stable"]] = Field(description="stable, canary or shadow")
+    label: CliPositionalArg[Literal["stable", Trial]] = Field(description="stable, canary or shadow")
     version: CliPositionalArg[str] = Field(description="a version, or a label that has one; `none` takes it away")
     share: Share | None = Field(None, description="of the requests that name no version, 0 to 1; for canary, shadow")
 
@@ -32,9 +32,9 @@ class LabelOptions(RelabelOptions):
 def run(arguments: Sequence[str]) -> int:
     """Set the label, and say what is so now."""
     options = LabelOptions.parse("models label", arguments)
-    repository, name = options.repository, options.model
-    _changed(options).write(repository.root / name)
-    options.tell(name)
+    with options.alone(options.model) as folder:
+        _changed(options).write(folder)
+    options.tell(options.model)
     return 0
 
 

@@ -1,10 +1,15 @@
 """What the subcommands of `hangtag models` have in common: where the models are, and the service that they tell."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import AnyHttpUrl, Field, SecretStr
 
 from artifact.command import Options
+from artifact.errors import HangtagError
 from artifact.models.reload import reload
 from artifact.repository import Repository
 from artifact.rollout import TRIALS
@@ -19,6 +24,22 @@ class RepositoryOptions(Options):
     def repository(self) -> Repository:
         """The repository that is meant."""
         return Repository(self.models)
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[Path]:
+        """Change a model while nobody else does, since two that read its labels and write them anew would lose one.
+
+        Gives the model's folder; raises ModelNotFound.
+        """
+        self.repository.versions(name)
+        folder = self.models / name
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with writing(folder):
+                yield folder
+        finally:
+            os.close(descriptor)
 
 
 class RelabelOptions(RepositoryOptions):
@@ -36,6 +57,15 @@ class RelabelOptions(RepositoryOptions):
             print("Running services learn it at their next reload: SIGHUP, POST /v1/admin/reload, or --watch.")
         else:
             print(reload(self.url, self.admin_key.get_secret_value() if self.admin_key else ""))
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Where the operating system refuses to write, raise a HangtagError that says what and why."""
+    try:
+        yield
+    except OSError as error:
+        raise HangtagError(f"{error.filename or folder} cannot be written ({error.strerror}).") from error
 
 
 def in_words(repository: Repository, name: str) -> str:

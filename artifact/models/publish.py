@@ -9,9 +9,9 @@ from pydantic_settings import CliPositionalArg
 
 from artifact.card import CARD_FILE, ModelCard
 from artifact.digest import read_verified
-from artifact.models.options import RepositoryOptions, in_words
+from artifact.models.options import RepositoryOptions, in_words, writing
 from artifact.models.verify import replay
-from artifact.repository import Artifact
+from artifact.repository import Artifact, Repository
 
 
 class PublishOptions(RepositoryOptions):
@@ -27,17 +27,23 @@ def run(arguments: Sequence[str]) -> int:
     """Copy, verify and publish; whatever goes wrong, the repository stays as it was."""
     options = PublishOptions.parse("models publish", arguments)
     repository, card = options.repository, ModelCard.read(options.folder)
-    staged = repository.stage(card.name)
-    try:
-        _copy(options.folder, card, staged)
-        difference = replay(Artifact.read(staged))
-        folder = repository.reveal(staged, card)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
-        raise
+    with writing(options.models):
+        folder, difference = _take_over(options.folder, card, repository)
     print(f"{folder}: {len(card.files)} files; golden samples within {difference:.1e}.")
     print(f"{card.name}: {in_words(repository, card.name)}")
     return 0
+
+
+def _take_over(folder: Path, card: ModelCard, repository: Repository) -> tuple[Path, float]:
+    """The version as it is published now, and how far it is from its golden samples."""
+    staged = repository.stage(card.name)
+    try:
+        _copy(folder, card, staged)
+        difference = replay(Artifact.read(staged))
+        return repository.reveal(staged, card), difference
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
 
 
 def _copy(folder: Path, card: ModelCard, staged: Path) -> None:

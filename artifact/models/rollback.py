@@ -21,8 +21,10 @@ def run(arguments: Sequence[str]) -> int:
     """Roll back, and say what answers now."""
     options = RollbackOptions.parse("models rollback", arguments)
     repository, name = options.repository, options.model
-    back = repository.rollout(name).rolled_back(repository.versions(name)[-1])
-    repository.open(name, back.stable or repository.versions(name)[-1])
-    back.write(repository.root / name)
+    with options.alone(name) as folder:
+        newest = repository.versions(name)[-1]
+        back = repository.rollout(name).rolled_back(newest)
+        repository.open(name, back.stable or newest)
+        back.write(folder)
     options.tell(name)
     return 0
