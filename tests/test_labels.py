@@ -1,4 +1,4 @@
-"""The labels of a model: what each change makes of them, and that no change is lost or seen by half."""
+"""The labels of a model: which version is meant by one, and what each change makes of them."""
 
 from pathlib import Path
 
@@ -78,36 +78,8 @@ def test_a_rollback_ends_a_canary_that_gets_requests_and_else_goes_to_the_versio
         Rollout(stable="2", canary="3").rolled_back("3")
 
 
-def test_labels_are_the_same_again_after_they_were_written(tmp_path: Path):
-    rollout = Rollout(stable="2", previous="1", canary="3", canary_share=0.1)
-    rollout.write(tmp_path)
-    assert Rollout.read(tmp_path) == rollout
-    assert [path.name for path in tmp_path.iterdir()] == ["rollout.json"]
-    assert Rollout.read(tmp_path / "elsewhere") == Rollout()
-
-
 def test_a_write_that_breaks_off_leaves_nothing(tmp_path: Path):
     (tmp_path / "rollout.json").mkdir()  # a file cannot take its place
     with pytest.raises(OSError, match="directory"):
         Rollout(stable="2").write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["rollout.json"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "{",
-        "[]",
-        '{"stable": 2}',
-        '{"stable": "v2"}',
-        '{"stable": "../2"}',
-        '{"newest": "2"}',
-        '{"canary_share": 0.1}',
-        '{"canary": "2", "canary_share": 1.1}',
-    ],
-)
-def test_labels_that_make_no_sense_are_refused_with_the_way_out(tmp_path: Path, text: str):
-    (tmp_path / "rollout.json").write_text(text)
-    with pytest.raises(RolloutInvalid, match=r"rollout\.json cannot be read .*; remove it, and set them anew"):
-        Rollout.read(tmp_path)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -228,51 +228,44 @@ def test_of_changes_at_the_same_time_none_is_lost(root: Path):
             assert Rollout.read(root / "tiny").versions("3") == {"stable": "3", "canary": "1", "shadow": "2"}
 
 
-class Reloading(BaseHTTPRequestHandler):
-    """Answers as a service does that is asked to reload, with a problem to a wrong key; /other is another service."""
-
-    def do_POST(self) -> None:
-        is_ours = self.path == "/v1/admin/reload"
-        is_known = self.headers["Authorization"] == "Bearer secret"
-        status, body = (200, b'{"tiny": "1"}') if is_known else (401, b'{"detail": "The key is not the admin key."}')
-        if not is_ours:
-            status, body = 502, b"<h1>Bad gateway</h1>"
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Keep the tests' output clean."""
+def test_a_running_service_is_told_and_what_it_says_is_shown(
+    root: Path, models: Models, monkeypatch: pytest.MonkeyPatch
+):
+    Rollout(stable="2").write(root / "tiny")
+    with Service(root, environment={"HANGTAG_ADMIN_KEY": "a-key"}) as running:
+        monkeypatch.setenv("HANGTAG_ADMIN_KEY", "a-key")
+        code, out, _ = models("label", "tiny", "stable", "1", "--url", running.url)
+        assert (code, out.splitlines()[0]) == (0, "tiny: stable 1, previous 2")
+        versions = {model["name"]: model["version"] for model in json.loads(out.splitlines()[1])["models"]}
+        assert versions == {"hats": "1", "tiny": "1"}
+        assert running.classify(png(0)).json()["version"] == "1"
+        assert models("rollback", "tiny", "--url", running.url)[0] == 0
+        assert running.classify(png(0)).json()["version"] == "2"
+        assert running.metric("hangtag_model_loads_total", model_name="tiny", model_version="2", outcome="ok") == 1
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Reloading) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-def test_a_running_service_is_told_and_what_it_says_is_shown(models: Models, url: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HANGTAG_ADMIN_KEY", "secret")
-    assert models("label", "tiny", "stable", "1", "--url", url) == (
-        0,
-        'tiny: stable 1, previous 3\n{"tiny": "1"}\n',
-        "",
-    )
-    code, out, err = models("rollback", "tiny", "--url", url + "/other/")
+def test_a_service_that_does_not_reload_is_named_with_its_reason_and_the_labels_stay_set(
+    root: Path, models: Models, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HANGTAG_ADMIN_KEY", "another")
+    with Service(root, environment={"HANGTAG_ADMIN_KEY": "a-key"}) as running:
+        code, out, err = models("label", "tiny", "stable", "1", "--url", running.url)
+        assert (code, out) == (1, "tiny: stable 1, previous 3\n")
+        assert "did not reload (403): The key is not the admin key of this service." in err
+        assert running.classify(png(0)).json()["version"] == "3"
+    code, out, err = models("rollback", "tiny", "--url", running.url)
     assert (code, out) == (1, "tiny: stable 3, previous 1\n")
-    assert "did not reload (502): its answer is no problem document" in err
-    monkeypatch.setenv("HANGTAG_ADMIN_KEY", "wrong")
-    code, out, err = models("rollback", "tiny", "--url", url)
-    assert (code, out) == (1, "tiny: stable 1, previous 3\n")
-    assert "did not reload (401): The key is not the admin key." in err
-    code, _, err = models("rollback", "tiny", "--url", "http://127.0.0.1:9")
+    assert "does not answer (" in err
+    assert "it learns the labels at its next reload" in err
+
+
+def test_what_is_no_hangtag_service_is_named(models: Models):
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        code, _, err = models("label", "tiny", "stable", "1", "--url", f"http://127.0.0.1:{other.server_port}/models/")
+        other.shutdown()
     assert code == 1
-    assert "http://127.0.0.1:9/ does not answer" in err
+    assert "/models/ did not reload (501): its answer is no problem document; is it a Hangtag service?" in err
 
 
 def test_a_version_from_elsewhere_is_published_byte_for_byte(root: Path, models: Models, tmp_path: Path):
