@@ -1,6 +1,6 @@
 """What a model says of itself: the card is written at training, completed at export, and obeyed wherever it is used."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -70,6 +70,12 @@ class SplitFigures(Strict):
     accepted_share: Share
     accepted_precision: Share | None = Field(description="None when nothing was accepted")
 
+    @property
+    def accuracy_words(self) -> str:
+        """The accuracy as a person reads it, with the number of photos and the interval."""
+        low, high = self.accuracy_interval
+        return f"{self.accuracy:.2%} of {self.count:,} ({low:.2%} to {high:.2%})"
+
 
 class TrainingData(Strict):
     """Where the labelled photos came from; `digest` covers every pixel and label, in order."""
@@ -138,6 +144,15 @@ class RunCard(Strict):
         if len(set(labels)) != len(labels):
             raise ValueError("labels must differ from each other")
         return labels
+
+    @field_validator("files")
+    @classmethod
+    def _files_stand_beside_it(cls, files: dict[str, Digest]) -> dict[str, Digest]:
+        for name in files:
+            path = PurePath(name)
+            if path.is_absolute() or ".." in path.parts:
+                raise ValueError(f"{name!r} does not stand beside the card")
+        return files
 
     def to_json(self) -> str:
         """The card as a person reads it: indented JSON with a newline at the end."""

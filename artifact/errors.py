@@ -15,6 +15,7 @@
     │   ├── ReportNotFound
     │   ├── CardInvalid
     │   ├── RolloutInvalid
+    │   ├── LabelRefused
     │   ├── DigestMismatch
     │   ├── ModelMismatch
     │   └── GoldenMismatch
@@ -140,6 +141,12 @@ class RolloutInvalid(ArtifactError):
     """The labels of a model cannot be read, or name what is not there."""
 
     code = "rollout_invalid"
+
+
+class LabelRefused(ArtifactError):
+    """The labels of a model cannot be changed in this way."""
+
+    code = "label_refused"
 
 
 class DigestMismatch(ArtifactError):

@@ -1,16 +1,18 @@
 """Golden samples: what the trained model answered on a few photos; whatever is made of it later is held to that."""
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Self
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from artifact.card import InputSpec
-from artifact.errors import GoldenMismatch
+from artifact.errors import GoldenMismatch, ImageError
 from artifact.pixels import decode
 
 GOLDEN_FILE = "golden.npz"
@@ -47,12 +49,15 @@ class GoldenSamples:
 
     @classmethod
     def load(cls, path: Path | BytesIO) -> Self:
-        """Read what `save` wrote; nothing in the file is executed."""
-        with np.load(path, allow_pickle=False) as arrays:
-            joined, ends = arrays["bytes"].tobytes(), np.cumsum(arrays["sizes"]).tolist()
-            starts = [0, *ends[:-1]]
-            images = tuple(joined[start:end] for start, end in zip(starts, ends, strict=True))
-            return cls(images, arrays["pixels"], arrays["scores"])
+        """Read what `save` wrote; nothing in the file is executed. Raises GoldenMismatch where it is something else."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                joined, ends = arrays["bytes"].tobytes(), np.cumsum(arrays["sizes"]).tolist()
+                starts = [0, *ends[:-1]]
+                images = tuple(joined[start:end] for start, end in zip(starts, ends, strict=True))
+                return cls(images, arrays["pixels"], arrays["scores"])
+        except (OSError, ValueError, TypeError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+            raise GoldenMismatch(f"{GOLDEN_FILE} does not hold golden samples; publish the version anew.") from error
 
     def first(self, count: int) -> Self:
         """The first `count` samples, or all where there are fewer."""
@@ -66,7 +71,15 @@ class GoldenSamples:
         Returns the largest absolute difference; raises GoldenMismatch where it exceeds `tolerance`, or where a label
         differs whose lead over the next is too large for that.
         """
-        scores = np.concatenate([run(decode(image, spec)[np.newaxis]) for image in self.images])
+        try:
+            pixels = [decode(image, spec) for image in self.images]
+        except ImageError as error:
+            raise GoldenMismatch(f"A golden sample's photo cannot be decoded ({error.code}).") from error
+        scores = np.concatenate([run(image[np.newaxis]) for image in pixels])
+        if scores.shape != self.scores.shape:
+            raise GoldenMismatch(
+                f"The model gives {scores.shape[1]} scores to a photo, and its golden samples are of another model."
+            )
         difference = float(np.abs(scores - self.scores).max())
         second, first = np.sort(self.scores, axis=1)[:, -2:].T
         labels = int(((scores.argmax(1) != self.scores.argmax(1)) & (first - second > 2 * tolerance)).sum())

@@ -2,9 +2,11 @@
 
 import os
 import secrets
+import shutil
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Self
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,6 +21,7 @@ from artifact.errors import (
     VersionNotFound,
 )
 from artifact.golden import GOLDEN_FILE, GoldenSamples
+from artifact.rollout import Label, Rollout
 
 MODEL_FILE = "model.onnx"
 REPORT_FILE = "report/report.html"
@@ -35,6 +38,20 @@ class Artifact:
     card: ModelCard
     model: bytes
     golden: GoldenSamples
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read a version's folder and verify each file's digest against its card.
+
+        Each file is read once: what was verified is what is used. Raises CardInvalid, DigestMismatch with the file and
+        both digests, or GoldenMismatch.
+        """
+        card = ModelCard.read(folder)
+        missing = {MODEL_FILE, GOLDEN_FILE} - card.files.keys()
+        if missing:
+            raise CardInvalid(f"{folder / CARD_FILE} names no digest for {' and '.join(sorted(missing))}.")
+        content = {file: read_verified(folder / file, digest) for file, digest in card.files.items()}
+        return cls(card, content[MODEL_FILE], GoldenSamples.load(BytesIO(content[GOLDEN_FILE])))
 
 
 class Repository:
@@ -61,24 +78,38 @@ class Repository:
         return found
 
     def open(self, name: str, version: str) -> Artifact:
-        """Read one version and verify each file's digest against its card.
-
-        Each file is read once: what was verified is what is used. Raises VersionNotFound, CardInvalid, or
-        DigestMismatch with the file and both digests.
-        """
+        """Read and verify one version, as `Artifact.read`; raises VersionNotFound, too."""
         if version not in self.versions(name):
             raise VersionNotFound(f"Model {name!r} has no version {version!r} in {self.root}.")
         folder = self.root / name / version
-        card = ModelCard.read(folder)
+        artifact = Artifact.read(folder)
+        card = artifact.card
         if (card.name, card.version) != (name, version):
             raise CardInvalid(
                 f"{folder / CARD_FILE} is the card of {card.name} {card.version}, not of {name} {version}."
             )
-        missing = {MODEL_FILE, GOLDEN_FILE} - card.files.keys()
-        if missing:
-            raise CardInvalid(f"{folder / CARD_FILE} names no digest for {' and '.join(sorted(missing))}.")
-        content = {file: read_verified(folder / file, digest) for file, digest in card.files.items()}
-        return Artifact(card, content[MODEL_FILE], GoldenSamples.load(BytesIO(content[GOLDEN_FILE])))
+        return artifact
+
+    def rollout(self, name: str) -> Rollout:
+        """The labels of a model as somebody set them; raises ModelNotFound or RolloutInvalid."""
+        self.versions(name)
+        return Rollout.read(self.root / name)
+
+    def labels(self, name: str) -> dict[Label, str]:
+        """The version of each label that has one; `stable` always has."""
+        return self.rollout(name).versions(self.versions(name)[-1])
+
+    def resolve(self, name: str, wanted: str = "stable") -> str:
+        """The version that a number or a label means, whether or not it is sound; raises VersionNotFound."""
+        versions = self.versions(name)
+        if wanted in versions:
+            return wanted
+        labelled = next((version for label, version in self.labels(name).items() if label == wanted), wanted)
+        if labelled not in versions:
+            raise VersionNotFound(
+                f"Model {name!r} has no version {labelled!r} in {self.root}; it has {', '.join(versions)}."
+            )
+        return labelled
 
     def report(self, card: ModelCard) -> bytes:
         """The page on a version's training, verified; raises ReportNotFound or DigestMismatch."""
@@ -98,6 +129,10 @@ class Repository:
     def publish(self, staged: Path, card: ModelCard) -> Path:
         """Write the card into a staged folder and make the whole visible in one step; raises VersionExists."""
         (staged / CARD_FILE).write_text(card.to_json(), encoding="utf-8")
+        return self.reveal(staged, card)
+
+    def reveal(self, staged: Path, card: ModelCard) -> Path:
+        """Make a staged folder, which has its card, visible in one step; raises VersionExists."""
         for path in [*staged.rglob("*"), staged]:
             _sync(path)
         folder = self.root / card.name / card.version
@@ -109,6 +144,16 @@ class Repository:
             raise VersionExists(f"{folder} is published already; a published version never changes.") from error
         _sync(folder.parent)
         return folder
+
+    def remove(self, folder: Path) -> None:
+        """Remove a version's or a staged folder; nobody sees half of it, and if this breaks off, it is left staged."""
+        hidden = folder.with_name(STAGING_PREFIX + secrets.token_hex(4))
+        folder.rename(hidden)
+        shutil.rmtree(hidden)
+
+    def staged(self, name: str = "*") -> list[Path]:
+        """The staged folders of one model or of all, of those that write in them now and of those that broke off."""
+        return sorted(self.root.glob(f"{name}/{STAGING_PREFIX}*"))
 
 
 def report_digest(card: ModelCard) -> str:

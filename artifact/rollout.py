@@ -3,16 +3,18 @@
 import os
 import secrets
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import ValidationError, model_validator
 
 from artifact.card import Share, Strict, Version
-from artifact.errors import RolloutInvalid
+from artifact.errors import LabelRefused, RolloutInvalid
 
 ROLLOUT_FILE = "rollout.json"
 
-Label = Literal["stable", "canary", "shadow", "previous"]
+Trial = Literal["canary", "shadow"]
+Label = Literal["stable", Trial, "previous"]
+TRIALS: tuple[Trial, ...] = get_args(Trial)
 LABELS: tuple[Label, ...] = get_args(Label)
 
 
@@ -33,9 +35,9 @@ class Rollout(Strict):
 
     @model_validator(mode="after")
     def _shares_have_a_version(self) -> Self:
-        for label in ("canary", "shadow"):
-            if getattr(self, f"{label}_share") and not getattr(self, label):
-                raise ValueError(f"{label}_share needs a {label}")
+        for trial in TRIALS:
+            if self.share(trial) and not getattr(self, trial):
+                raise ValueError(f"{trial}_share needs a {trial}")
         return self
 
     @classmethod
@@ -48,7 +50,7 @@ class Rollout(Strict):
             return cls()
         except (OSError, ValidationError) as error:
             raise RolloutInvalid(
-                f"{path} cannot be read as the labels of a model; set them anew, or remove it."
+                f"{path} cannot be read as the labels of a model; remove it, and set them anew."
             ) from error
 
     def write(self, folder: Path) -> None:
@@ -68,3 +70,49 @@ class Rollout(Strict):
         """The version of each label that has one."""
         named: dict[Label, str | None] = {label: getattr(self, label) for label in LABELS}
         return {label: version for label, version in (named | {"stable": self.stable or newest}).items() if version}
+
+    def share(self, trial: Trial) -> float:
+        """The share of the requests that a trial gets."""
+        return self.canary_share if trial == "canary" else self.shadow_share
+
+    def promoted(self, version: str, newest: str) -> Self:
+        """The labels once `version` is stable: what was is `previous`, and what became stable is on trial no more."""
+        former = self.stable or newest
+        over = [trial for trial in TRIALS if getattr(self, trial) == version]
+        changes = {"stable": version} | ({"previous": former} if former != version else {})
+        return self._changed(changes | {part: None for trial in over for part in _parts(trial)})
+
+    def tried(self, trial: Trial, version: str, share: float, newest: str) -> Self:
+        """The labels once `version` is on trial with a share; raises LabelRefused where it is stable."""
+        if version == (self.stable or newest):
+            raise LabelRefused(
+                f"Version {version} is stable, so it cannot be {trial}, too; make another version stable first."
+            )
+        return self._changed(dict(zip(_parts(trial), (version, share), strict=True)))
+
+    def ended(self, trial: Trial) -> Self:
+        """The labels once nothing is on this trial."""
+        return self._changed(dict.fromkeys(_parts(trial)))
+
+    def rolled_back(self, newest: str) -> Self:
+        """The labels one step back: without a canary that gets requests, else with stable and previous changed over.
+
+        Raises LabelRefused where there is neither.
+        """
+        if self.canary_share:
+            return self.ended("canary")
+        if self.previous is None:
+            raise LabelRefused(
+                "There is nothing to roll back to: no canary gets requests, and no version was stable before this one; "
+                "`hangtag models label MODEL stable VERSION` names one."
+            )
+        return self.promoted(self.previous, newest)
+
+    def _changed(self, changes: dict[str, Any]) -> Self:
+        """The labels with other values; those that are None are taken away."""
+        kept = self.model_dump(exclude_defaults=True) | changes
+        return type(self)(**{part: value for part, value in kept.items() if value is not None})
+
+
+def _parts(trial: Trial) -> tuple[str, str]:
+    return trial, f"{trial}_share"

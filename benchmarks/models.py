@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from artifact.card import ModelCard
 from artifact.command import Options
 from artifact.repository import Artifact, Repository
 from artifact.session import Session
+from artifact.table import table
 
 BATCHES = (1, 16)
 _HEAD = ("model", "version", "precision", "MB", "parameters", *(f"ms at {batch}" for batch in BATCHES), "test accuracy")
@@ -49,9 +49,10 @@ class _Timed:
 
     def row(self) -> tuple[str, ...]:
         times = (f"{statistics.median(seconds) * 1e3:.2f}" for seconds in self.seconds.values())
-        card = self.card
+        card, test = self.card, self.card.figures.get("test")
+        accuracy = test.accuracy_words if test else "not measured"
         size, parameters = f"{self.size / 1e6:.2f}", f"{card.weights.parameters:,}"
-        return card.name, card.version, card.export.precision, size, parameters, *times, _accuracy(card)
+        return card.name, card.version, card.export.precision, size, parameters, *times, accuracy
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -62,10 +63,7 @@ def run(arguments: Sequence[str]) -> int:
     for _ in range(options.rounds):
         for version in timed:
             version.take_turn()
-    rows = [_HEAD, *(version.row() for version in timed)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(table([_HEAD, *(version.row() for version in timed)]))
     return 0
 
 
@@ -76,11 +74,3 @@ def _versions(repository: Repository, asked: list[str]) -> list[tuple[str, str]]
         name, _, version = item.partition("/")
         found += [(name, version)] if version else [(name, each) for each in repository.versions(name)]
     return found
-
-
-def _accuracy(card: ModelCard) -> str:
-    figures = card.figures.get("test")
-    if figures is None:
-        return "not measured"
-    low, high = figures.accuracy_interval
-    return f"{figures.accuracy:.2%} of {figures.count:,} ({low:.2%} to {high:.2%})"

@@ -130,7 +130,7 @@ class ServedModel:
     def _read(self) -> tuple[dict[Label, str], Rollout]:
         """The version of each label, and the shares, as the repository has them now."""
         newest = self._repository.versions(self.name)[-1]
-        rollout = Rollout.read(self._repository.root / self.name)
+        rollout = self._repository.rollout(self.name)
         return rollout.versions(newest), rollout
 
     def _tell_labels(self, wanted: dict[Label, str]) -> None:

@@ -31,6 +31,28 @@ def still_good(service: support.Service) -> Iterator[None]:
     assert service.classify(support.png(0)).status_code == 200
 
 
+@pytest.fixture
+def shelf(tmp_path: Path) -> Path:
+    """A repository with three versions of the tiny model, and with another model."""
+    root = tmp_path / "models"
+    for version in ("1", "2", "3"):
+        support.publish(root, support.card(version=version))
+    support.publish(root, support.card(name="hats"))
+    return root
+
+
+@pytest.fixture
+def on_shelf(shelf: Path, capsys: pytest.CaptureFixture[str]) -> support.OnShelf:
+    """Runs `hangtag models` on the shelf; gives the exit code, what was printed and what was complained of."""
+
+    def run(command: str, *arguments: str) -> tuple[int, str, str]:
+        code = hangtag.main(["models", command, *arguments, "--models", str(shelf)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
 @pytest.fixture(scope="session")
 def drawn_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data root with the drawn dataset."""

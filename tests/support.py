@@ -35,6 +35,7 @@ ROOT = Path(__file__).parent.parent
 LABELS = ("dark", "middle", "light")
 SPEC = InputSpec(height=8, width=8, channels=1, resize=Resize(fit="stretch"))
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
+OnShelf = Callable[..., tuple[int, str, str]]
 Extra = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
 PATIENCE = 30  # seconds until a test that waits for an event gives up
 CLASSIFY = "/v1/models/tiny/classify"
@@ -180,6 +181,11 @@ def publish(
         (staged / REPORT_FILE).write_bytes(report)
     complete = described.model_copy(update={"files": digest_files(staged, files)})
     return repository.publish(staged, complete)
+
+
+def files(shelf: Path) -> set[str]:
+    """Every path below a folder."""
+    return {str(path.relative_to(shelf)) for path in shelf.rglob("*")}
 
 
 def sealed(model: onnx.ModelProto, described: ModelCard) -> bytes:

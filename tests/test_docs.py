@@ -9,6 +9,7 @@ from pydantic import BaseModel
 import hangtag
 from artifact import errors
 from artifact.card import InputSpec, Resize
+from artifact.models.command import SUBCOMMANDS
 from benchmarks.command import BENCHMARKS
 from service import problems
 from service.metrics import COMPARISONS, DECISIONS, LOADS, OUTCOMES, REASONS, STAGES
@@ -116,6 +117,15 @@ def test_every_command_is_documented():
         assert f"`hangtag {command}" in REFERENCE
     for benchmark in BENCHMARKS:
         assert f"`hangtag bench {benchmark}" in REFERENCE
+    for subcommand in SUBCOMMANDS:
+        assert f"`hangtag models {subcommand}" in REFERENCE
+
+
+def test_every_command_that_operations_types_is_there():
+    for line in re.findall(r"^    hangtag (.*)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE):
+        command, *rest = line.split()
+        assert command in hangtag.COMMANDS
+        assert command != "models" or rest[0] in SUBCOMMANDS
 
 
 def test_the_docs_link_only_to_what_is_there():

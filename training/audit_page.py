@@ -6,14 +6,12 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from tqdm import tqdm
 
-from artifact.card import InputSpec, Resize
 from artifact.errors import ImageError
-from artifact.pixels import decode
 from training.audit import Audit
 from training.data import Dataset, Photo
 from training.files import SPLITS
 from training.near import SIDE
-from training.page import photo_uri, render
+from training.page import render, small_uri
 
 GROUPS = 60
 OF_A_GROUP = 8
@@ -21,7 +19,6 @@ SUSPECTS = 120
 NAMES = 200
 _ON_SHEET = 12
 _SIDE = 96
-_SMALL = InputSpec(height=_SIDE, width=_SIDE, channels=3, resize=Resize(fit="pad"))
 
 
 def audit_page(name: str, dataset: Dataset, found: Audit) -> str:
@@ -64,6 +61,6 @@ def _spread_out(total: int) -> set[int]:
 
 def _picture(photo: Photo) -> str | None:
     try:
-        return photo_uri(decode(photo.data, _SMALL), _SIDE)
+        return small_uri(photo.data, _SIDE)
     except ImageError:
         return None

@@ -11,6 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
 
+from artifact.card import InputSpec, Resize
+from artifact.pixels import decode
 from training.shown import count, duration, number_of, percent, score, shown
 
 _TINY = 64
@@ -46,6 +48,11 @@ def photo_uri(pixels: NDArray[np.uint8], side: int) -> str:
     image.thumbnail((side, side))
     image.save(out, "JPEG", quality=_QUALITY, optimize=True)
     return _base64_uri("image/jpeg", out.getvalue())
+
+
+def small_uri(image: bytes, side: int) -> str:
+    """An image file, shown whole in a square of white, as a data URI; raises an ImageError."""
+    return photo_uri(decode(image, InputSpec(height=side, width=side, channels=3, resize=Resize(fit="pad"))), side)
 
 
 def chart_uri(figure: Any) -> str:
