@@ -16,7 +16,7 @@ serve: .venv/serve.stamp  ## answer requests on http://127.0.0.1:8000 (settings:
 train: .venv/dev.stamp  ## train a model: make train RECIPE=fashion-mnist
 	@exec $(BIN)/hangtag train $(or $(RECIPE),fashion-mnist)
 
-test: check  ## lint, check types and imports, run every test
+test: check .venv-clients/stamp  ## lint, check types and imports, run every test
 	$(BIN)/pytest
 
 check: .venv/dev.stamp  ## lint, check types and the import rule
@@ -32,12 +32,13 @@ format: .venv/dev.stamp  ## format, and mend what can be mended
 lock:  ## pin again what pyproject.toml asks for (needs uv)
 	$(LOCK) --upgrade pyproject.toml --group build -o requirements/serve.txt
 	$(LOCK) --upgrade pyproject.toml --extra train --group build --group dev -c requirements/serve.txt -o requirements/dev.txt
+	$(LOCK) --upgrade --group clients -o requirements/clients.txt
 
 image-check: .venv/serve.stamp  ## build the container image and try it (needs docker, or buildah and debootstrap)
 	deploy/image-check.sh
 
-clean:  ## remove the environment and all caches
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+clean:  ## remove the environments and all caches
+	rm -rf .venv .venv-clients .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
 
 # The development environment holds all of the serving one, so whoever has it needs no second set-up to serve.
 .venv/serve.stamp: requirements/serve.txt pyproject.toml | .venv/bin/python
@@ -50,6 +51,13 @@ clean:  ## remove the environment and all caches
 	@$(BIN)/python -c 'import sys; sys.exit("TensorFlow has no release for this Python yet; training and testing need 3.11 to 3.13: make clean, then make PYTHON=python3.13" if sys.version_info >= (3, 14) else 0)'
 	@echo "installing what training and testing need into .venv (once)"
 	@$(PIP) install --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+# Clients that others wrote need releases that ours do not go together with; tests call them in a process of their own.
+.venv-clients/stamp: requirements/clients.txt | .venv/bin/python
+	@echo "installing the clients that the service is tried with into .venv-clients (once)"
+	@$(BIN)/python -m venv --clear .venv-clients
+	@.venv-clients/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
 	@touch $@
 
 .venv/bin/python:

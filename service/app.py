@@ -15,6 +15,8 @@ from service.intake import Limits
 from service.metrics import Metrics
 from service.settings import Settings
 from service.telemetry import Telemetry
+from service.v2 import routes as v2
+from service.v2.infer import Infer
 from service.watch import watch
 from service.workers import tell_others
 
@@ -50,8 +52,10 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
         redoc_url=None,
         redirect_slashes=False,
     )
-    classify = Classify(hosting, _limits(settings))
+    limits = _limits(settings)
+    classify = Classify(hosting, limits)
     app.include_router(routes.router(hosting, classify))
+    app.include_router(v2.router(hosting, Infer(hosting, limits, settings.max_items), limits, release))
     app.include_router(admin.router(hosting, admin.Admin(settings), tell_others if settings.workers > 1 else _nobody))
     app.include_router(health.router(hosting, metrics))
     problems.install(app)

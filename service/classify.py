@@ -82,7 +82,7 @@ class Shortcut:
             top_k = _top_k(scope["query_string"])
             response = await self._classify.respond(scope, receive, model, version, top_k)
         except HangtagError as error:
-            response = problems.respond(error, scope["state"]["request_id"])
+            response = problems.respond(error, scope)
         await response(scope, receive, send)
 
 

@@ -31,7 +31,7 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
 
     @routes.get("/health/ready", summary="Every model answers, and the service is not draining", responses=unhealthy)
     async def ready(response: Response) -> Health:
-        health = _readiness(hosting)
+        health = readiness(hosting)
         if health.status != "ready":
             response.status_code = 503
         return health
@@ -52,7 +52,8 @@ def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
         return choose_encoder("")
 
 
-def _readiness(hosting: Hosting) -> Health:
+def readiness(hosting: Hosting) -> Health:
+    """Whether every model answers and the service is not draining, and else what is so."""
     models = {model.name: model.status for model in hosting.models if model.is_wanted}
     if hosting.draining:
         return Health(status="draining", models=models)

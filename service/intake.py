@@ -1,8 +1,8 @@
 """From a request's body to the bytes of one image, refused as soon as it is known to be wrong."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, UploadFile
@@ -67,17 +67,27 @@ class Caller:
         content_type = _content_type(self._headers.get(b"content-type", b"").decode("latin-1"))
         if content_type != MULTIPART:
             _check_type(content_type)
-        try:
-            async with asyncio.timeout(self._limits.timeout):
-                if content_type == MULTIPART:
-                    return await self._field()
-                return b"".join([chunk async for chunk in self._body()])
-        except TimeoutError as error:
-            raise BodyTimeout(f"The body did not arrive within {self._limits.timeout:g} seconds.") from error
+            return await self.body()
+        async with self._in_time():
+            return await self._field()
+
+    async def body(self) -> bytes:
+        """All of the body, of whatever type it is; raises BodyTooLarge, BodyTimeout or ClientGone."""
+        async with self._in_time():
+            return b"".join([chunk async for chunk in self._body()])
 
     def attended(self) -> AbstractContextManager[None]:
         """Break off what is inside, and raise ClientGone, when the caller hangs up."""
         return self._line.attended()
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Break off what is inside, and raise BodyTimeout, when the body takes too long."""
+        try:
+            async with asyncio.timeout(self._limits.timeout):
+                yield
+        except TimeoutError as error:
+            raise BodyTimeout(f"The body did not arrive within {self._limits.timeout:g} seconds.") from error
 
     async def _body(self) -> AsyncGenerator[bytes, None]:
         """The body in pieces as they arrive; raises BodyTooLarge at the first byte over."""

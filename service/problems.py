@@ -1,4 +1,4 @@
-"""What an error means in HTTP: the one place that maps our errors to statuses and to RFC 9457 problem documents."""
+"""What an error means in HTTP: the one place that maps our errors to statuses, and to what each API has for errors."""
 
 import logging
 from http import HTTPStatus
@@ -6,9 +6,11 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from artifact import errors
 from service.schemas import Problem
+from service.v2.schemas import ErrorResponse
 
 logger = logging.getLogger("hangtag")
 
@@ -45,21 +47,21 @@ def status_of(error: errors.HangtagError) -> int:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
-def answer(error: errors.HangtagError) -> Response:
+def answer(error: errors.HangtagError, scope: Scope) -> Response:
     """The answer to a request that ended in an error of ours."""
     retry = RETRY_AFTER if isinstance(error, errors.Refused) else None
-    return _problem(status_of(error), error.code, str(error), retry)
+    return _answer(scope, status_of(error), error.code, str(error), retry)
 
 
-def respond(error: errors.HangtagError, request_id: str) -> Response:
+def respond(error: errors.HangtagError, scope: Scope) -> Response:
     """The same, with a line in the log when the error is one of ours to look at."""
     if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Refused):
-        logger.error("request %s failed", request_id, exc_info=error)
-    return answer(error)
+        logger.error("request %s failed", scope["state"]["request_id"], exc_info=error)
+    return answer(error, scope)
 
 
 def install(app: FastAPI) -> None:
-    """Answer the app's errors with problem documents; `service.telemetry` answers those that nobody foresaw."""
+    """Answer the app's errors; `service.telemetry` answers those that nobody foresaw."""
     app.add_exception_handler(errors.HangtagError, _ours)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -67,13 +69,13 @@ def install(app: FastAPI) -> None:
 
 async def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.HangtagError)  # noqa: S101  (the type that it was registered for)
-    return respond(error, request.state.request_id)
+    return respond(error, request.scope)
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  (the type that it was registered for)
     places = "; ".join(f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors())
-    return _problem(400, errors.MalformedRequest.code, f"The request is malformed: {places}.")
+    return _answer(request.scope, 400, errors.MalformedRequest.code, f"The request is malformed: {places}.")
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -83,9 +85,12 @@ async def _http(request: Request, error: Exception) -> Response:
         405: ("method_not_allowed", f"{request.method} is not allowed here; /docs lists what is."),
     }
     code, detail = details.get(error.status_code, ("http_error", HTTPStatus(error.status_code).description))
-    return _problem(error.status_code, code, detail, dict(error.headers or {}))
+    return _answer(request.scope, error.status_code, code, detail, dict(error.headers or {}))
 
 
-def _problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+def _answer(scope: Scope, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
+    """A problem document (RFC 9457), or under /v2 what the Open Inference Protocol has for errors."""
+    if f"{scope['path']}/".startswith("/v2/"):
+        return Response(ErrorResponse(error=detail).model_dump_json(), status, headers, "application/json")
     problem = Problem(title=PHRASES.get(status, "Client Closed Request"), status=status, detail=detail, code=code)
     return Response(problem.model_dump_json(), status, headers, PROBLEM_JSON)

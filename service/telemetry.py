@@ -91,7 +91,7 @@ class _Exchange:
     async def fail(self, scope: Scope, error: HangtagError) -> None:
         """Answer with an error, unless an answer was begun."""
         if not self.status:
-            await answer(error)(scope, self.receive, self.send)
+            await answer(error, scope)(scope, self.receive, self.send)
 
 
 def _request_id(headers: Mapping[bytes, bytes]) -> str:
