@@ -3,12 +3,14 @@
 import json
 from importlib.metadata import version
 from pathlib import Path
+from time import monotonic
 
 import httpx
 import numpy as np
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from artifact.rollout import Rollout
 from open_inference import (
     JSON_LENGTH,
     ask,
@@ -23,7 +25,9 @@ from open_inference import (
 )
 from service.metrics import Metrics
 from service.telemetry import Telemetry
-from support import LABELS, Service, failing_at, graph, png, publish
+from service.terms import Terms
+from service.v2.request import InferRequest
+from support import LABELS, Service, card, failing_at, graph, png, publish
 
 SHADES = (0, 128, 255)
 
@@ -141,6 +145,41 @@ def test_classification_gives_the_best_labels_as_triton_writes_them(service: Ser
     in_bytes = {"name": "scores", "parameters": {"classification": count, "binary_data": True}}
     answer = ask(service, image(0, 250), outputs=[in_bytes])
     assert answer.content.endswith(elements([text.encode() for text in output["data"]]))
+
+
+def test_a_canary_answers_its_share_and_who_names_stable_gets_it(tmp_path: Path):
+    publish(tmp_path)
+    publish(tmp_path, card(version="2"))
+    Rollout(stable="1", canary="2", canary_share=0.5).write(tmp_path / "tiny")
+
+    def version_for(key: str) -> str:
+        answered: str = post(running, {"inputs": [image(0)]}, X_Request_Key=key).json()["model_version"]
+        return answered
+
+    with Service(tmp_path) as running:
+        assert get(running, "/models/tiny").json()["versions"] == ["1", "2"]
+        assert get(running, "/models/tiny/versions/canary").json()["versions"] == ["2"]
+        entries = httpx.post(f"{running.url}/v2/repository/index").json()
+        assert [(entry["version"], entry["state"]) for entry in entries] == [("1", "READY"), ("2", "READY")]
+        dealt = {str(key): version_for(str(key)) for key in range(30)}
+        assert set(dealt.values()) == {"1", "2"}
+        assert all(version_for(key) == version for key, version in dealt.items())
+        stable = post(running, {"inputs": [image(0)]}, path="/v2/models/tiny/versions/stable/infer")
+        assert stable.json()["model_version"] == "1"
+
+
+@pytest.mark.parametrize(("priority", "urgency"), [(0, 5), (1, 0), (4, 3), (8, 7), (9, 7), (2**62, 7)])
+def test_a_priority_counts_from_1_and_none_leaves_it_to_the_header(priority: int, urgency: int):
+    asked = InferRequest(inputs=[], parameters={"priority": priority})
+    assert asked.terms(Terms(urgency=5, deadline=1.0)).urgency == urgency
+
+
+def test_a_timeout_is_a_deadline_and_the_earlier_one_holds():
+    now = monotonic()
+    asked = InferRequest(inputs=[], parameters={"timeout": 2_000_000})
+    assert asked.terms(Terms(3, now + 30)).deadline == pytest.approx(now + 2, abs=1)
+    assert asked.terms(Terms(3, now + 1)).deadline == now + 1
+    assert InferRequest(inputs=[]).terms(Terms(3, now + 30)).deadline == now + 30
 
 
 def test_keys_that_nobody_knows_and_nulls_are_passed_over(service: Service):
