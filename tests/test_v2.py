@@ -1,6 +1,7 @@
 """The Open Inference Protocol over REST, as a client sees it that knows nothing else of us."""
 
 import json
+import signal
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -67,6 +68,15 @@ def test_a_server_whose_model_failed_to_load_is_not_ready_and_says_so(tmp_path: 
         assert (entry["version"], entry["state"]) == ("1", "UNAVAILABLE")
         assert "digest" in entry["reason"]
         assert httpx.post(f"{running.url}/v2/repository/index", json={"ready": True}).json() == []
+
+
+def test_a_server_that_drains_is_not_ready_and_answers_all_the_same(models: Path):
+    with Service(models, "--drain-seconds", "30") as running:
+        running.signal(signal.SIGTERM)
+        running.wait_for("(draining)")
+        assert refusal(get(running, "/health/ready")) == (503, "The service is shutting down; ask another replica.")
+        assert scores(ask(running, image(0))).shape == (1, 3)
+        running.signal(signal.SIGTERM)  # the second one cuts the draining short
 
 
 @pytest.mark.parametrize("path", ["/models/tiny", "/models/tiny/versions/1", "/models/tiny/versions/stable"])
@@ -198,9 +208,11 @@ def test_every_image_is_counted(models: Path):
         ask(running, image(0, 255))
         ask(running, image(0, shape=[1]))
         assert running.metric("hangtag_items_total", outcome="ok") == 2
-        assert running.metric("hangtag_items_total", outcome="invalid") == 1
+        ask(running, image(0), outputs=[{"name": "logits"}])
+        assert running.metric("hangtag_items_total", outcome="invalid") == 2
+        assert running.metric("hangtag_batch_size_sum") == 2
         assert running.metric("http_requests_total", route="/v2/models/{model}/infer", status="200") == 1
-        assert running.metric("http_requests_total", route="/v2/models/{model}/infer", status="400") == 1
+        assert running.metric("http_requests_total", route="/v2/models/{model}/infer", status="400") == 2
         assert running.metric("http_requests_total", route="/v2/health/ready", status="200") == 0
 
 
@@ -210,6 +222,7 @@ def test_the_openapi_document_shows_what_is_asked_and_answered(service: Service)
     body = operation["requestBody"]["content"]
     assert body.keys() == {"application/json", "application/octet-stream"}
     assert "$ref" not in json.dumps(body)
+    assert operation["responses"]["200"]["content"].keys() == body.keys()
     for path in ("/v2/models/{model}", "/v2/models/{model}/infer"):
         [operation] = document["paths"][path].values()
         failure = operation["responses"]["default"]["content"]["application/json"]["schema"]

@@ -1,9 +1,6 @@
 """Inference over the protocol: one request in, the scores of all its images out."""
 
-import gc
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -36,8 +33,7 @@ class Infer:
         headers, caller = Headers(scope=scope), Caller(scope, receive, self._limits)
         with self._hosting.admitted(caller, model, version) as place:
             card, terms, json_length = place.model.card, caller.terms(), _json_length(headers)
-            body = await caller.body()
-            request, images = _understood(body, json_length, card.input, self._most)
+            request, images = _understood(await caller.body(), json_length, card.input, self._most)
             with caller.attended():
                 scores = await place.scores(images, request.terms(terms))
         return respond(request, card, scores)
@@ -61,19 +57,8 @@ def _understood(body: bytes, json_length: int | None, spec: InputSpec, most: int
         return _BARE, [body]
     if json_length is not None and json_length > len(body):
         raise MalformedRequest(f"{JSON_LENGTH} is {json_length}, and the body has {len(body)} bytes.")
-    with _uncollected():
-        request = InferRequest.of_json(body[:json_length])
-        output_of(request)  # what cannot be answered is not run
-        return request, images_of(request, memoryview(body)[json_length or len(body) :], spec, most)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector from millions of new lists, none of which is garbage; it cost more than the JSON."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    request = InferRequest.of_json(body[:json_length])
+    output_of(request)  # what cannot be answered is not run
+    images = images_of(request, memoryview(body)[json_length or len(body) :], spec, most)
+    request.inputs.clear()  # their data are large, and not needed any more
+    return request, images

@@ -26,6 +26,8 @@ from service.v2.schemas import (
 STABLE = "stable"
 EXTENSIONS = ["binary_tensor_data", "classification", "schedule_policy"]
 
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
 
 def router(hosting: Hosting, infer: Infer, limits: Limits, release: str) -> APIRouter:
     """The routes under /v2."""
@@ -88,15 +90,16 @@ def _inference(infer: Infer) -> APIRouter:
     routes = APIRouter(prefix="/v2/models/{model}")
     described: dict[str, Any] = {
         "response_model": InferResponse,
+        "responses": {200: {"content": {BINARY: _BINARY}}},
         "openapi_extra": {"requestBody": {"required": True, "content": _content()}},
     }
 
     @routes.post("/infer", summary="Infer from images", **described)
-    async def infer_newest(model: str, request: Request) -> Response:
+    async def inference(model: str, request: Request) -> Response:
         return await infer.respond(request.scope, request.receive, model, None)
 
     @routes.post("/versions/{version}/infer", summary="Infer from images with a certain version", **described)
-    async def infer_version(model: str, version: str, request: Request) -> Response:
+    async def inference_of_version(model: str, version: str, request: Request) -> Response:
         return await infer.respond(request.scope, request.receive, model, version)
 
     return routes
@@ -105,10 +108,7 @@ def _inference(infer: Infer) -> APIRouter:
 def _content() -> dict[str, Any]:
     """What an infer request may have as its body."""
     schema = InferRequest.model_json_schema()
-    return {
-        JSON: {"schema": _inlined(schema, schema["$defs"])},
-        BINARY: {"schema": {"type": "string", "format": "binary"}},
-    }
+    return {JSON: {"schema": _inlined(schema, schema["$defs"])}, BINARY: _BINARY}
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
