@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from artifact.rollout import Rollout
 from open_inference import (
+    INFER,
     JSON_LENGTH,
     ask,
     elements,
@@ -28,7 +29,7 @@ from service.metrics import Metrics
 from service.telemetry import Telemetry
 from service.terms import Terms
 from service.v2.request import InferRequest
-from support import LABELS, Service, card, failing_at, graph, png, publish
+from support import LABELS, Connection, Service, card, eventually, failing_at, graph, png, publish, slow
 
 SHADES = (0, 128, 255)
 
@@ -214,6 +215,19 @@ def test_every_image_is_counted(models: Path):
         assert running.metric("http_requests_total", route="/v2/models/{model}/infer", status="200") == 1
         assert running.metric("http_requests_total", route="/v2/models/{model}/infer", status="400") == 2
         assert running.metric("http_requests_total", route="/v2/health/ready", status="200") == 0
+
+
+def test_who_hangs_up_is_not_worked_for_any_more(tmp_path: Path):
+    publish(tmp_path, model=graph(extra=slow(products=8)))
+    body = json.dumps({"inputs": [image(*[0] * 40)]}).encode()
+    with Service(tmp_path, "--runners", "1", "--max-batch", "1") as running:
+        with Connection(running.url) as caller:
+            caller.post(INFER, Content_Length=str(len(body)))
+            caller.send(body)
+            eventually(lambda: running.metric("hangtag_batch_size_count") > 0)
+        eventually(lambda: running.metric("hangtag_items_total", outcome="cancelled") == 40)
+        eventually(lambda: running.metric("hangtag_queue_items") == 0)
+        assert running.metric("hangtag_batch_size_count") < 40
 
 
 def test_the_openapi_document_shows_what_is_asked_and_answered(service: Service):
