@@ -33,6 +33,8 @@
     │   └── Draining
     ├── ReloadUnderway                models are being loaded already
     ├── ReloadFailed                  what the labels say could not be loaded; what answered before goes on
+    ├── LastModel                     nothing would be left in service
+    ├── ManyWorkers                   it would be true of one worker only
     ├── MemoryShort                   there is no room for one more model
     ├── AccessDenied                  the route asks for a key
     │   ├── KeyMissing
@@ -249,6 +251,18 @@ class ReloadFailed(HangtagError):
     """What the labels say could not be loaded; what answered before goes on."""
 
     code = "reload_failed"
+
+
+class LastModel(HangtagError):
+    """Nothing would be left in service."""
+
+    code = "last_model"
+
+
+class ManyWorkers(HangtagError):
+    """It would be true of one worker only."""
+
+    code = "many_workers"
 
 
 class MemoryShort(HangtagError):

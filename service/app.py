@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service import admin, health, problems, routes
+from service.admin import Admin
 from service.classify import Classify, Shortcut
 from service.hosting import Hosting
 from service.intake import Limits
@@ -55,8 +56,9 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
     limits = _limits(settings)
     classify = Classify(hosting, limits)
     app.include_router(routes.router(hosting, classify))
-    app.include_router(v2.router(hosting, Infer(hosting, limits, settings.max_items), limits, release))
-    app.include_router(admin.router(hosting, admin.Admin(settings), tell_others if settings.workers > 1 else _nobody))
+    operator = Admin(settings)
+    app.include_router(v2.router(hosting, Infer(hosting, limits, settings.max_items), limits, operator, release))
+    app.include_router(admin.router(hosting, operator, tell_others if settings.workers > 1 else _nobody))
     app.include_router(health.router(hosting, metrics))
     problems.install(app)
     for path, operations in app.openapi()["paths"].items():

@@ -6,7 +6,15 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from artifact.errors import ModelNotFound, ModelUnavailable, ReloadFailed, ReloadUnderway, RepositoryEmpty
+from artifact.errors import (
+    LastModel,
+    ManyWorkers,
+    ModelNotFound,
+    ModelUnavailable,
+    ReloadFailed,
+    ReloadUnderway,
+    RepositoryEmpty,
+)
 from artifact.repository import Repository
 from service.intake import Caller
 from service.loading import Loader
@@ -29,6 +37,7 @@ class Hosting:
         self._changing = asyncio.Lock()
         self._is_asked_for = False
         self._reloads: set[asyncio.Task[None]] = set()
+        self._is_one_of_many = settings.workers > 1
         self.draining = False
         self.given_up = 0
 
@@ -101,15 +110,28 @@ class Hosting:
             _raise_if_any(await self._reload())
 
     async def load_model(self, name: str) -> None:
-        """Load a model again that was unloaded, or is new; raises as `reload` does, and ModelNotFound."""
+        """Load a model again that was unloaded, or is new; raises as `reload` does, ManyWorkers or ModelNotFound."""
+        self._check_worker()
         async with self._alone():
             self.repository.versions(name)
             _raise_if_any(await self._bring([self._models.get(name) or self._served(name)]))
 
     async def unload_model(self, name: str) -> None:
-        """Answer for a model no more, until it is loaded again; raises ReloadUnderway or ModelNotFound."""
+        """Answer for a model no more, until it is loaded again.
+
+        Raises ReloadUnderway, ManyWorkers, ModelNotFound, or LastModel where it is the only one in service.
+        """
+        self._check_worker()
         async with self._alone():
-            self.model(name).unload()
+            model = self.model(name)
+            if not any(other.is_wanted for other in self.models if other is not model):
+                raise LastModel(f"{name} is the last model in service; load another one first, or stop the service.")
+            model.unload()
+
+    def _check_worker(self) -> None:
+        """Raises ManyWorkers."""
+        if self._is_one_of_many:
+            raise ManyWorkers("With several workers a model cannot be loaded or unloaded so; set labels, and reload.")
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:

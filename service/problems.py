@@ -34,6 +34,8 @@ STATUSES: dict[type[Exception], int] = {
     errors.QueueFull: 429,
     errors.DeadlineExceeded: 504,
     errors.ReloadUnderway: 409,
+    errors.LastModel: 409,
+    errors.ManyWorkers: 409,
     errors.ReloadFailed: 422,
     errors.KeyMissing: 401,
     errors.KeyWrong: 403,

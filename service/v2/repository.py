@@ -1,7 +1,12 @@
-"""The model repository as the protocol's extension has it: which versions there are, and how each of them is."""
+"""The model repository as the protocol's extension has it: which versions there are, and models in and out."""
 
-from fastapi import APIRouter, Request
+from typing import Any
 
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
+
+from artifact.errors import MalformedRequest
+from service.admin import Admin
 from service.hosting import Hosting
 from service.intake import Caller, Limits
 from service.schemas import Status
@@ -24,7 +29,19 @@ class IndexRequest(Lenient):
     ready: bool = False
 
 
-def router(hosting: Hosting, limits: Limits) -> APIRouter:
+class ChangeRequest(Lenient):
+    """How a model is to be loaded or unloaded."""
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises MalformedRequest where it asks for what is not offered."""
+        if others := self.parameters.keys() - {"unload_dependents"}:
+            given = ", ".join(sorted(others))[:80]
+            raise MalformedRequest(f"Parameters such as {given} are not taken; labels say which versions are loaded.")
+
+
+def router(hosting: Hosting, limits: Limits, admin: Admin) -> APIRouter:
     """The routes under /v2/repository."""
     routes = APIRouter(prefix="/v2/repository")
 
@@ -35,7 +52,26 @@ def router(hosting: Hosting, limits: Limits) -> APIRouter:
         entries = [entry for model in hosting.models for entry in _entries(model)]
         return [entry for entry in entries if entry.state == "READY" or not asked.ready]
 
+    @routes.post("/models/{model}/load", summary="Load a model as its labels say", dependencies=[Depends(admin)])
+    async def load(model: str, request: Request) -> Response:
+        await _checked(request, limits)
+        await hosting.load_model(model)
+        return Response()
+
+    @routes.post("/models/{model}/unload", summary="Answer for a model no more", dependencies=[Depends(admin)])
+    async def unload(model: str, request: Request) -> Response:
+        await _checked(request, limits)
+        await hosting.unload_model(model)
+        return Response()
+
     return routes
+
+
+async def _checked(request: Request, limits: Limits) -> None:
+    """Read what is asked beside the model's name; raises a RequestError."""
+    body = await Caller(request.scope, request.receive, limits).body()
+    if body:
+        ChangeRequest.of_json(body).check()
 
 
 def _entries(model: ServedModel) -> list[IndexEntry]:

@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from artifact.errors import Draining, ModelUnavailable
+from service.admin import Admin
 from service.health import readiness
 from service.hosting import Hosting
 from service.intake import Limits
@@ -24,19 +25,19 @@ from service.v2.schemas import (
 )
 
 STABLE = "stable"
-EXTENSIONS = ["binary_tensor_data", "classification", "schedule_policy"]
+EXTENSIONS = ["binary_tensor_data", "classification", "model_repository", "schedule_policy"]
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 
-def router(hosting: Hosting, infer: Infer, limits: Limits, release: str) -> APIRouter:
+def router(hosting: Hosting, infer: Infer, limits: Limits, admin: Admin, release: str) -> APIRouter:
     """The routes under /v2."""
     failure = {"description": "What is wrong", "model": ErrorResponse}
     routes = APIRouter(tags=["Open Inference Protocol"], responses={"default": failure})
     routes.include_router(_server(hosting, release))
     routes.include_router(_models(hosting))
     routes.include_router(_inference(infer))
-    routes.include_router(repository.router(hosting, limits))
+    routes.include_router(repository.router(hosting, limits, admin))
     return routes
 
 
