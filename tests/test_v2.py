@@ -50,7 +50,7 @@ def expected(service: Service, *shades: int) -> np.ndarray:
 def test_the_server_says_what_it_is(service: Service):
     answer = get(service, "").json()
     assert (answer["name"], answer["version"]) == ("hangtag", version("hangtag"))
-    assert answer["extensions"] == ["binary_tensor_data", "classification", "schedule_policy"]
+    assert answer["extensions"] == ["binary_tensor_data", "classification", "model_repository", "schedule_policy"]
     assert get(service, "/").json() == answer
 
 
