@@ -1,4 +1,5 @@
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,20 @@ def still_good(service: support.Service) -> Iterator[None]:
     """After the test, the next good request is answered."""
     yield
     assert service.classify(support.png(0)).status_code == 200
+
+
+@pytest.fixture
+def narrow(models: Path) -> Iterator[support.Service]:
+    """A service with one place."""
+    with support.Service(models, "--max-items", "1") as running:
+        yield running
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes connections, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.fixture(scope="session")

@@ -46,9 +46,10 @@ SECTIONS = (
     Tried,
 )
 
-# What a client can never see: these end a command, a load or a training, not a request.
+# What a client can never see: these end a command, a load, a training or a call of the client, not a request.
 NOT_OF_REQUESTS = (
     errors.ArtifactError,
+    errors.ClientError,
     errors.ProviderUnavailable,
     errors.DataError,
     errors.RecipeError,
