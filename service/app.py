@@ -8,7 +8,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service import health, problems, routes
+from service import health, openapi, problems, routes
 from service.classify import Classify, Shortcut
 from service.hosting import Hosting
 from service.intake import Limits
@@ -36,18 +36,17 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
         await hosting.close()
 
     app = FastAPI(
-        title="Hangtag",
         version=release,
-        description="Classifies product photos.",
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        **openapi.DESCRIPTION,
     )
     classify = Classify(hosting, _limits(settings))
     app.include_router(routes.router(hosting, classify))
     app.include_router(health.router(hosting, metrics))
     problems.install(app)
-    for path, operations in app.openapi()["paths"].items():
+    for path, operations in openapi.complete(app.openapi())["paths"].items():
         for method in operations:
             metrics.expect(method.upper(), path)
     return Telemetry(Shortcut(app, classify), metrics, hosting), hosting
