@@ -37,7 +37,8 @@ CLASSIFICATION: Json = {
             f"or a form with the file in the field `{FIELD}` (`curl -F {FIELD}=@photo.jpg`)."
         ),
         "required": True,
-        "content": {**dict.fromkeys(IMAGE_TYPES, _BINARY), UNNAMED: _BINARY, MULTIPART: _FORM},
+        # Most generators know only the first; of a form they make a method that takes the file by name.
+        "content": {MULTIPART: _FORM, **dict.fromkeys((*IMAGE_TYPES, UNNAMED), _BINARY)},
     },
 }
 
