@@ -76,7 +76,9 @@ class Call(Generic[T]):
 
 
 def classification(model: str, photo: bytes, how: HowOnce) -> Call[Classification]:
-    """Ask about one photo."""
+    """Ask about one photo; raises TypeError for what nobody could obey."""
+    if unknown := how.keys() - HowOnce.__optional_keys__:
+        raise TypeError(f"There is no {', '.join(sorted(unknown))} to ask for; see service.call.HowOnce.")
     version, top_k, urgency = how.get("version"), how.get("top_k"), how.get("urgency")
     certain = "" if version is None else f"/versions/{quote(version, safe='')}"
     headers = {

@@ -6,18 +6,17 @@ again. It comes with hangtag[client].
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
-from contextlib import ExitStack, asynccontextmanager, closing
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
+from threading import Thread
 from typing import Any, Protocol, Self, TypeVar, Unpack
 
 import httpx
-from anyio.from_thread import start_blocking_portal
 
 from artifact.errors import AnswerLate, ClientError, PhotoUnreadable, ServiceUnreachable
 from service.call import MODELS, READINESS, Call, How, HowOnce, classification, detail, pause_after
@@ -29,6 +28,7 @@ DEADLINE = 30.0  # seconds, as the service's own
 CONCURRENCY = 8
 
 T = TypeVar("T")
+_Loop = tuple[asyncio.AbstractEventLoop, asyncio.Event]  # and what ends it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class AsyncClient:
         self._deadline = deadline
 
     async def classify(self, photo: Photo, model: str, **how: Unpack[HowOnce]) -> Classification:
-        """What a model says of one photo; raises a ClientError."""
+        """What a model says of one photo, asked as HowOnce has it; raises a ClientError."""
         async with self._until(how.get("deadline")) as by:
             return await self._ask(classification(model, await _bytes_of(photo), how), by)
 
@@ -132,48 +132,74 @@ class Client:
     """
 
     def __init__(self, url: str, *, deadline: float = DEADLINE, **http: Any) -> None:
-        client = AsyncClient(url, deadline=deadline, **http)
-        with ExitStack() as opened:
-            self._portal = opened.enter_context(start_blocking_portal())
-            self._client = opened.enter_context(self._portal.wrap_async_context_manager(client))
-            self._opened = opened.pop_all()
+        self._client = AsyncClient(url, deadline=deadline, **http)
+        self._calls: set[asyncio.Task[Any]] = set()
+        started: Future[_Loop] = Future()
+        self._thread = Thread(target=asyncio.run, args=(_stay(self._client, self._calls, started),), daemon=True)
+        self._thread.start()
+        self._loop, self._over = started.result()
 
     def classify(self, photo: Photo, model: str, **how: Unpack[HowOnce]) -> Classification:
-        """What a model says of one photo; raises a ClientError."""
-        return self._portal.call(partial(self._client.classify, photo, model, **how))
+        """What a model says of one photo, asked as HowOnce has it; raises a ClientError."""
+        return self._start(self._client.classify(photo, model, **how)).result()
 
     def classify_many(
         self, photos: Iterable[Photo], model: str, *, concurrency: int = CONCURRENCY, **how: Unpack[How]
     ) -> Iterator[Outcome]:
         """The outcome of each photo, in order, so many on their way at once; photos are taken as they are needed."""
-        started = (self._portal.start_task_soon(_outcome, self._client, photo, model, how) for photo in photos)
+        started = (self._start(_outcome(self._client, photo, model, how)) for photo in photos)
         with closing(_abreast(started, concurrency)) as futures:
             for future in futures:
                 yield future.result()
 
     def models(self) -> list[ModelSummary]:
         """All models, and whether each is ready; raises a ClientError."""
-        return self._portal.call(self._client.models)
+        return self._start(self._client.models()).result()
 
     def model(self, name: str) -> ModelDetail:
         """One model and its card; raises a ClientError."""
-        return self._portal.call(self._client.model, name)
+        return self._start(self._client.model(name)).result()
 
     def readiness(self) -> Health:
         """Whether the service may have traffic, and how each model is; raises a ClientError."""
-        return self._portal.call(self._client.readiness)
+        return self._start(self._client.readiness()).result()
 
     def close(self) -> None:
-        """Close the connections, and end the thread."""
-        self._opened.close()
+        """Break off what is asked, close the connections, and end the thread."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._over.set)
+            self._thread.join()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._opened.__exit__(kind, error, trace)
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self, call: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(_noted(call, self._calls), self._loop)
+
+
+async def _stay(client: AsyncClient, calls: set[asyncio.Task[Any]], started: Future[_Loop]) -> None:
+    """Keep a loop going for a client until its event is set; then break off the calls, and close the client."""
+    over = asyncio.Event()
+    async with client:
+        started.set_result((asyncio.get_running_loop(), over))
+        await over.wait()
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def _noted(call: Coroutine[Any, Any, T], calls: set[asyncio.Task[Any]]) -> T:
+    """The answer to a call, which is among the calls until then."""
+    task = asyncio.current_task()
+    assert task  # noqa: S101  (the type: a coroutine runs in a task)
+    calls.add(task)
+    try:
+        return await call
+    finally:
+        calls.discard(task)
 
 
 class _Cancellable(Protocol):

@@ -61,6 +61,14 @@ def test_what_is_asked_for_is_sent():
     assert 29000 < int(bare.headers["X-Request-Deadline-Ms"]) <= 30000
 
 
+def test_what_is_misspelt_is_not_passed_over(service: Service):
+    with Client(service.url) as client:
+        with pytest.raises(TypeError, match="no topk"):
+            client.classify(png(0), "tiny", topk=3)
+        with pytest.raises(TypeError, match="no topk"):
+            list(client.classify_many([png(0)], "tiny", topk=3))
+
+
 def test_a_service_that_is_not_ready_says_so_without_being_asked_again():
     draining = Answer(503, {}, json.dumps({"status": "draining", "models": {"tiny": "ready"}}))
     with answering(draining) as (url, seen), Client(url) as client:
@@ -81,6 +89,18 @@ def test_importing_the_client_loads_neither_the_server_nor_onnxruntime():
     program = "import sys, service.client; print({'fastapi', 'starlette', 'uvicorn', 'onnxruntime'} & set(sys.modules))"
     ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "set()"
+
+
+def test_a_program_that_does_not_close_its_client_ends_all_the_same(service: Service):
+    program = "import sys, service.client; client = service.client.Client(sys.argv[1]); client.models()"
+    subprocess.run([sys.executable, "-c", program, service.url], cwd=ROOT, check=True, timeout=PATIENCE)
+
+
+def test_closing_breaks_off_what_is_asked(silent: str):
+    with takes(0, 5), Client(silent) as client:
+        asked = client._start(client._client.models())
+    assert asked.done()
+    client.close()
 
 
 # Errors
@@ -218,5 +238,5 @@ def test_who_stops_in_the_middle_of_many_without_asyncio_is_not_held_up(silent: 
         yield png(0)
         raise KeyboardInterrupt
 
-    with takes(0, 1), pytest.raises(KeyboardInterrupt), Client(silent) as client:
+    with takes(0, 5), pytest.raises(KeyboardInterrupt), Client(silent) as client:
         list(client.classify_many(interrupted(), "tiny"))
