@@ -149,7 +149,7 @@ def complete(document: Json) -> Json:
     components |= {"parameters": _PARAMETERS, "headers": _HEADERS}
     for operations in document["paths"].values():
         for operation in operations.values():
-            operation.setdefault("parameters", []).append(_REQUEST_ID)
+            operation["parameters"] = [*operation.get("parameters", ()), _REQUEST_ID]
             operation["responses"] = dict(sorted(operation["responses"].items()))
             for response in operation["responses"].values():
                 response["headers"] = _ANSWERED_ID | response.get("headers", {})

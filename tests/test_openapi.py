@@ -66,7 +66,8 @@ def test_every_operation_says_what_it_is_for_and_belongs_to_a_tag_that_does(name
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_every_answer_has_examples_that_are_as_its_schema_says(name: str):
-    assert {status for status, _, _ in answers(name)} >= {"200", "default"}
+    assert "default" in OPERATIONS[name]["responses"]
+    assert any(status.startswith("2") for status in OPERATIONS[name]["responses"])
     for status, media_type, described in answers(name):
         shown = [example["value"] for example in described.get("examples", {}).values()]
         shown += [described["example"]] if "example" in described else []
