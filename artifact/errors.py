@@ -41,6 +41,12 @@
     │   └── KeyWrong
     ├── InferenceFailed               onnxruntime failed on a good request
     ├── InternalError                 a defect of ours
+    ├── ClientError                   a call of `service.client` did not end in an answer
+    │   ├── PhotoUnreadable
+    │   ├── ServiceUnreachable
+    │   ├── ProblemAnswered
+    │   ├── AnswerInvalid
+    │   └── AnswerLate
     ├── DataError                     the training data is not there, or not what it should be
     ├── RecipeError                   the recipe or the run folder is not one that can be trained or exported
     ├── ExportError                   the exported model is not the trained one, and is not published
@@ -49,16 +55,15 @@
     └── AddressUnavailable            the machine has no such address, or may not listen on it
 
 Each message is one sentence that says what was wrong, where, and what would be right. `code` is stable: programs may
-match on it. What an error means in HTTP is known to `service.problems` alone.
+match on it. What an error means in HTTP is known to `service.problems` alone. The errors of the client stand here, too:
+whoever calls a service from a program of their own catches HangtagError, as `hangtag` does.
 """
-
-from typing import ClassVar
 
 
 class HangtagError(Exception):
     """Whatever Hangtag raises on purpose; its text may be shown to the user as it is."""
 
-    code: ClassVar[str] = "error"
+    code: str = "error"
 
 
 class ImageError(HangtagError):
@@ -299,6 +304,58 @@ class InternalError(HangtagError):
     """A defect of ours; the log says more."""
 
     code = "internal_error"
+
+
+class ClientError(HangtagError):
+    """A call of the client did not end in an answer."""
+
+    code = "client_error"
+
+
+class PhotoUnreadable(ClientError):
+    """The photo's file cannot be read; nothing was sent."""
+
+    code = "photo_unreadable"
+
+
+class ServiceUnreachable(ClientError):
+    """There is no connection to the service, or it broke before the answer was whole."""
+
+    code = "service_unreachable"
+
+
+class ProblemAnswered(ClientError):
+    """The service answered with a problem (RFC 9457), whose `code` this error has.
+
+    `retry_after` is how many seconds the service wants to be left alone, None where it does not say.
+    """
+
+    code = "problem_answered"
+
+    def __init__(
+        self, status: int, code: str, detail: str, request_id: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(status, code, detail, request_id, retry_after)  # all of them, so that it can be pickled
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class AnswerInvalid(ClientError):
+    """What came is no answer of this service."""
+
+    code = "answer_invalid"
+
+
+class AnswerLate(ClientError):
+    """The caller's deadline passed before there was an answer."""
+
+    code = "answer_late"
 
 
 class DataError(HangtagError):

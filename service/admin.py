@@ -2,14 +2,15 @@
 
 import hmac
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from artifact.errors import KeyMissing, KeyWrong
+from artifact.errors import KeyMissing, KeyWrong, ReloadFailed, ReloadUnderway
+from service import examples, openapi
 from service.hosting import Hosting
-from service.routes import problems_of, summary
+from service.routes import summary
 from service.schemas import ModelList
 from service.settings import Settings
 
@@ -35,10 +36,16 @@ class Admin:
 def router(hosting: Hosting, admin: Admin, tell_others: Callable[[], None]) -> APIRouter:
     """The routes under /v1/admin; `tell_others` lets the other workers do what this one did."""
     routes = APIRouter(prefix="/v1/admin", tags=["operations"], dependencies=[Depends(admin)])
-    responses: dict[int | str, dict[str, Any]] = problems_of(401, 403, 409, 422)
 
-    @routes.post("/reload", summary="Let what the labels say be so", responses=responses)
-    async def reload() -> ModelList:
+    @routes.post(
+        "/reload",
+        summary="Let what the labels say be so",
+        responses={
+            200: openapi.example(examples.MODELS),
+            **openapi.problems(KeyMissing, KeyWrong, ReloadUnderway, ReloadFailed),
+        },
+    )
+    async def reload_models() -> ModelList:
         await hosting.reload()
         tell_others()
         return ModelList(models=[summary(model) for model in hosting.models])

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service import admin, health, problems, routes
+from service import admin, health, openapi, problems, routes
 from service.admin import Admin
 from service.classify import Classify, Shortcut
 from service.hosting import Hosting
@@ -46,12 +46,11 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
         await hosting.close()
 
     app = FastAPI(
-        title="Hangtag",
         version=release,
-        description="Classifies product photos.",
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        **openapi.DESCRIPTION,
     )
     limits = _limits(settings)
     classify = Classify(hosting, limits)
@@ -61,7 +60,7 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
     app.include_router(admin.router(hosting, operator, tell_others if settings.workers > 1 else _nobody))
     app.include_router(health.router(hosting, metrics))
     problems.install(app)
-    for path, operations in app.openapi()["paths"].items():
+    for path, operations in openapi.complete(app.openapi())["paths"].items():
         for method in operations:
             metrics.expect(method.upper(), path)
     return Telemetry(Shortcut(app, classify), metrics, hosting), hosting

@@ -1,12 +1,13 @@
 """What probes and scrapers ask: is it alive, has it started, may it have traffic, and what has it counted."""
 
 from collections.abc import Callable
-from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from service import examples, openapi
 from service.hosting import Hosting
 from service.metrics import Metrics
 from service.schemas import Health
@@ -15,29 +16,41 @@ from service.schemas import Health
 def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
     """The routes under /health, and /metrics."""
     routes = APIRouter(tags=["operations"])
-    unhealthy: dict[int | str, dict[str, Any]] = {503: {"model": Health}}
 
-    @routes.get("/health/live", summary="The event loop turns")
-    async def live() -> Health:
+    @routes.get("/health/live", summary="The event loop turns", responses={200: openapi.example(examples.LIVE)})
+    async def is_live() -> Health:
         return Health(status="live")
 
-    @routes.get("/health/startup", summary="Every model was loaded, or failed to", responses=unhealthy)
-    async def startup(response: Response) -> Health:
+    @routes.get(
+        "/health/startup",
+        summary="Every model was loaded, or failed to",
+        responses={200: openapi.example(examples.STARTED), 503: openapi.example(examples.STARTING, model=Health)},
+    )
+    async def has_started(response: Response) -> Health:
         models = {model.name: model.status for model in hosting.models}
         if "loading" not in models.values():
             return Health(status="started", models=models)
         response.status_code = 503
         return Health(status="starting", models=models)
 
-    @routes.get("/health/ready", summary="Every model answers, and the service is not draining", responses=unhealthy)
-    async def ready(response: Response) -> Health:
+    @routes.get(
+        "/health/ready",
+        summary="Every model answers, and the service is not draining",
+        responses={200: openapi.example(examples.READY), 503: openapi.example(examples.DRAINING, model=Health)},
+    )
+    async def is_ready(response: Response) -> Health:
         health = readiness(hosting)
         if health.status != "ready":
             response.status_code = 503
         return health
 
-    @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
-    async def scrape(request: Request) -> Response:
+    @routes.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        response_class=PlainTextResponse,
+        responses={200: openapi.example(examples.METRICS, "text/plain")},
+    )
+    async def get_metrics(request: Request) -> Response:
         encode, content_type = _encoder(request.headers.get("accept", ""))
         return Response(encode(metrics.registry), headers={"Content-Type": content_type})
 

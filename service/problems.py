@@ -40,7 +40,11 @@ STATUSES: dict[type[Exception], int] = {
     errors.KeyMissing: 401,
     errors.KeyWrong: 403,
 }
-PHRASES = {status.value: status.phrase for status in HTTPStatus}
+# RFC 9110's names, two of which Python has had since 3.13.
+PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
+    413: "Content Too Large",
+    422: "Unprocessable Content",
+}
 RETRY_AFTER = {"Retry-After": "1"}
 
 

@@ -1,50 +1,61 @@
 """The REST routes: classification, and what there is to know of the models."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
 
+from artifact import errors
+from service import examples, openapi
 from service.classify import DEFAULT_TOP_K, MAX_TOP_K, Classify
 from service.hosting import Hosting
-from service.intake import FIELD, IMAGE_TYPES, MULTIPART
-from service.problems import PHRASES, PROBLEM_JSON
 from service.report import respond
-from service.schemas import Classification, ModelDetail, ModelList, ModelSummary, Problem
+from service.schemas import Classification, ModelDetail, ModelList, ModelSummary
 from service.served import ServedModel
 
-TopK = Annotated[int, Query(ge=1, le=MAX_TOP_K, description="how many labels to answer with, best first")]
+Name = Annotated[str, Path(description="a model's name", examples=["fashion-mnist"])]
+Version = Annotated[str, Path(description="a number, or a label such as `canary`", examples=["2"])]
+TopK = Annotated[
+    int, Query(ge=1, le=MAX_TOP_K, description="how many labels to answer with, best first", examples=[DEFAULT_TOP_K])
+]
+Known = Annotated[str | None, Header(description="ETags of the pages that the client has", examples=['"sha256:5ab1"'])]
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
-_FORM = {
-    "schema": {
-        "type": "object",
-        "required": [FIELD],
-        "properties": {FIELD: {"type": "string", "format": "binary"}},
-    }
-}
-_BODY: dict[str, Any] = {
-    "requestBody": {"required": True, "content": {**dict.fromkeys(IMAGE_TYPES, _BINARY), MULTIPART: _FORM}}
-}
-
-
-def problems_of(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How the OpenAPI document shows errors of these statuses."""
-    content = {PROBLEM_JSON: {"schema": Problem.model_json_schema()}}
-    return {status: {"description": PHRASES[status], "content": content} for status in statuses}
+# What can go wrong with an image; with a version, it may not be there, too.
+_REFUSALS = (
+    errors.MalformedRequest,
+    errors.EmptyImage,
+    errors.ModelNotFound,
+    errors.BodyTimeout,
+    errors.BodyTooLarge,
+    errors.TooManyPixels,
+    errors.ContentTypeUnsupported,
+    errors.UnsupportedImageType,
+    errors.TruncatedImage,
+    errors.UndecodableImage,
+    errors.QueueFull,
+    errors.InferenceFailed,
+    errors.InternalError,
+    errors.ModelUnavailable,
+    errors.Draining,
+    errors.DeadlineExceeded,
+)
 
 
 def router(hosting: Hosting, handler: Classify) -> APIRouter:
     """The routes under /v1."""
     routes = APIRouter(prefix="/v1/models", tags=["models"])
-    refusals = problems_of(400, 404, 408, 413, 415, 422, 429, 500, 503, 504)
+    classified: openapi.Responses = {200: openapi.example(examples.CLASSIFICATION, headers=openapi.CACHE_STATUS)}
 
-    @routes.get("", summary="All models")
-    async def models() -> ModelList:
+    @routes.get("", summary="All models", responses={200: openapi.example(examples.MODELS)})
+    async def list_models() -> ModelList:
         return ModelList(models=[summary(model) for model in hosting.models])
 
-    @routes.get("/{model}", summary="One model and its card", responses=problems_of(404))
-    async def model(model: str) -> ModelDetail:
+    @routes.get(
+        "/{model}",
+        summary="One model and its card",
+        responses={200: openapi.example(examples.MODEL), **openapi.problems(errors.ModelNotFound)},
+    )
+    async def get_model(model: Name) -> ModelDetail:
         served = hosting.model(model)
         routing = served.routing
         stable = routing.by_label.get("stable")
@@ -61,29 +72,37 @@ def router(hosting: Hosting, handler: Classify) -> APIRouter:
         "/{model}/report",
         summary="The report on the training of the version that is served",
         response_class=HTMLResponse,
-        responses={304: {"description": "`If-None-Match` names this page"}, **problems_of(404, 500, 503)},
+        responses={
+            200: openapi.example(examples.REPORT, "text/html", headers=openapi.ETAG),
+            304: {"description": "`If-None-Match` names this page.", "headers": openapi.ETAG},
+            **openapi.problems(
+                errors.ModelNotFound, errors.ReportNotFound, errors.InternalError, errors.ModelUnavailable
+            ),
+        },
     )
-    async def report(model: str, if_none_match: Annotated[str | None, Header()] = None) -> Response:
+    async def get_report(model: Name, if_none_match: Known = None) -> Response:
         return await respond(hosting.repository, hosting.get(model, "stable").card, if_none_match)
 
     @routes.post(
         "/{model}/classify",
         summary="Classify one image",
         response_model=Classification,
-        responses=refusals,
-        openapi_extra=_BODY,
+        responses={**classified, **openapi.problems(*_REFUSALS)},
+        openapi_extra=openapi.CLASSIFICATION,
     )
-    async def classify(model: str, request: Request, top_k: TopK = DEFAULT_TOP_K) -> Response:
+    async def classify(model: Name, request: Request, top_k: TopK = DEFAULT_TOP_K) -> Response:
         return await handler.respond(request.scope, request.receive, model, None, top_k)
 
     @routes.post(
         "/{model}/versions/{version}/classify",
         summary="Classify one image with a certain version",
         response_model=Classification,
-        responses=refusals,
-        openapi_extra=_BODY,
+        responses={**classified, **openapi.problems(*_REFUSALS, errors.VersionNotFound)},
+        openapi_extra=openapi.CLASSIFICATION,
     )
-    async def classify_version(model: str, version: str, request: Request, top_k: TopK = DEFAULT_TOP_K) -> Response:
+    async def classify_version(
+        model: Name, version: Version, request: Request, top_k: TopK = DEFAULT_TOP_K
+    ) -> Response:
         return await handler.respond(request.scope, request.receive, model, version, top_k)
 
     return routes

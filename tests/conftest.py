@@ -1,4 +1,5 @@
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,20 @@ def on_shelf(shelf: Path, capsys: pytest.CaptureFixture[str]) -> support.OnShelf
         return code, said.out, said.err
 
     return run
+
+
+@pytest.fixture
+def narrow(models: Path) -> Iterator[support.Service]:
+    """A service with one place."""
+    with support.Service(models, "--max-items", "1") as running:
+        yield running
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes connections, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.fixture(scope="session")

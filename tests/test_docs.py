@@ -29,6 +29,7 @@ from training.recipe import (
     Tried,
 )
 
+CLIENTS = (ROOT / "docs" / "clients.md").read_text()
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 RECIPES = (ROOT / "docs" / "recipes.md").read_text()
 SECTIONS = (
@@ -47,9 +48,10 @@ SECTIONS = (
     Tried,
 )
 
-# What a client can never see: these end a command, a load or a training, not a request.
+# What a client can never see: these end a command, a load, a training or a call of the client, not a request.
 NOT_OF_REQUESTS = (
     errors.ArtifactError,
+    errors.ClientError,
     errors.ProviderUnavailable,
     errors.DataError,
     errors.RecipeError,
@@ -84,6 +86,12 @@ def test_no_setting_is_documented_that_is_not_there():
 @pytest.mark.parametrize("kind", [kind for kind in every(errors.HangtagError) if raised(kind)])
 def test_every_error_code_is_documented_with_its_status(kind: type[errors.HangtagError]):
     assert f"| `{kind.code}` | {problems.status_of(kind(''))} |" in REFERENCE
+
+
+@pytest.mark.parametrize("kind", every(errors.ClientError)[1:])
+def test_every_error_of_the_client_is_documented(kind: type[errors.ClientError]):
+    code = "the problem's own" if kind is errors.ProblemAnswered else f"`{kind.code}`"
+    assert f"| `{kind.__name__}` | {code} |" in CLIENTS
 
 
 def test_every_error_has_a_code_of_its_own_and_stands_in_the_tree():

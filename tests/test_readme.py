@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -34,6 +35,18 @@ def test_the_first_request_answers_as_the_readme_says():
     for given, said in zip(answer.pop("predictions"), expected.pop("predictions"), strict=True):
         assert given == {"label": said["label"], "score": pytest.approx(said["score"], abs=1e-3)}
     assert answer | {"id": ""} == expected | {"id": ""}
+
+
+def test_the_python_program_runs_as_it_stands():
+    with Service(ROOT / "models") as running:
+        program = block("a test runs this program -->").replace("http://127.0.0.1:8000", running.url)
+        ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    first, *many = ran.stdout.splitlines()
+    assert first == "Ankle boot accept"
+    outcomes = dict(line.split(" ", 1) for line in many)
+    assert "Ankle boot" in outcomes["docs/boot.png"]
+    assert outcomes["docs/reference.md"] == "image_type_unsupported"
+    assert outcomes["docs/decisions"] == "photo_unreadable"
 
 
 def test_the_recipe_for_ones_own_photos_is_valid():

@@ -112,7 +112,7 @@ def test_health_and_docs_answer(service: Service):
     assert "swagger" in httpx.get(f"{service.url}/docs").text.lower()
     paths = httpx.get(f"{service.url}/openapi.json").json()["paths"]
     body = paths["/v1/models/{model}/classify"]["post"]["requestBody"]["content"]
-    assert body.keys() == {*IMAGE_TYPES, "multipart/form-data"}
+    assert body.keys() == {*IMAGE_TYPES, "application/octet-stream", "multipart/form-data"}
 
 
 def test_nothing_else_is_there(service: Service):

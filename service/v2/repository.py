@@ -5,12 +5,16 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import Field
 
+from artifact import errors
 from artifact.errors import MalformedRequest
 from service.admin import Admin
 from service.hosting import Hosting
 from service.intake import Caller, Limits
+from service.openapi import Json, example
+from service.routes import Name
 from service.schemas import Status
 from service.served import ServedModel
+from service.v2 import described
 from service.v2.metadata import versions_of
 from service.v2.request import Lenient
 from service.v2.schemas import IndexEntry, State
@@ -45,21 +49,34 @@ def router(hosting: Hosting, limits: Limits, admin: Admin) -> APIRouter:
     """The routes under /v2/repository."""
     routes = APIRouter(prefix="/v2/repository")
 
-    @routes.post("/index", summary="Every version of every model, and whether it answers")
-    async def index(request: Request) -> list[IndexEntry]:
+    changed: Json = {
+        "dependencies": [Depends(admin)],
+        "response_class": Response,
+        "responses": described.refusals(
+            *(errors.KeyMissing, errors.KeyWrong, errors.ModelNotFound, errors.ReloadUnderway),
+            *(errors.LastModel, errors.ManyWorkers, errors.ReloadFailed),
+        ),
+    }
+
+    @routes.post(
+        "/index",
+        summary="Every version of every model, and whether it answers",
+        responses={200: example(described.INDEX)},
+    )
+    async def get_repository_index(request: Request) -> list[IndexEntry]:
         body = await Caller(request.scope, request.receive, limits).body()
         asked = IndexRequest.of_json(body) if body else IndexRequest()
         entries = [entry for model in hosting.models for entry in _entries(model)]
         return [entry for entry in entries if entry.state == "READY" or not asked.ready]
 
-    @routes.post("/models/{model}/load", summary="Load a model as its labels say", dependencies=[Depends(admin)])
-    async def load(model: str, request: Request) -> Response:
+    @routes.post("/models/{model}/load", summary="Load a model as its labels say", **changed)
+    async def load_model(model: Name, request: Request) -> Response:
         await _checked(request, limits)
         await hosting.load_model(model)
         return Response()
 
-    @routes.post("/models/{model}/unload", summary="Answer for a model no more", dependencies=[Depends(admin)])
-    async def unload(model: str, request: Request) -> Response:
+    @routes.post("/models/{model}/unload", summary="Answer for a model no more", **changed)
+    async def unload_model(model: Name, request: Request) -> Response:
         await _checked(request, limits)
         await hosting.unload_model(model)
         return Response()
