@@ -1,12 +1,23 @@
 """What every subcommand of `hangtag` shares: options that are also `HANGTAG_*` environment variables, defined once."""
 
+import re
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from artifact.errors import OptionInvalid
+
+
+def _check_key(key: SecretStr) -> SecretStr:
+    """A header can carry it as it is; raises ValueError."""
+    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+        raise ValueError("a key has ASCII letters, digits and signs, and no spaces or line breaks")
+    return key
+
+
+Key = Annotated[SecretStr, AfterValidator(_check_key)]
 
 
 class Options(BaseSettings):
@@ -32,9 +43,12 @@ class Options(BaseSettings):
         try:
             return cls(_cli_parse_args=list(arguments), _cli_prog_name=f"hangtag {command}")
         except ValidationError as error:
-            raise OptionInvalid("\n".join(map(_explain, error.errors()))) from error
+            raise OptionInvalid("\n".join(map(cls._explain, error.errors()))) from error
 
-
-def _explain(item: Any) -> str:
-    option = "-".join(str(part) for part in item["loc"]).replace("_", "-")
-    return f"--{option}: {item['msg']} (got {item['input']!r})"
+    @classmethod
+    def _explain(cls, item: Any) -> str:
+        """What is wrong with an option; a field that is not in the `repr` is a secret."""
+        option = "-".join(str(part) for part in item["loc"]).replace("_", "-")
+        field = cls.model_fields.get(str(item["loc"][0])) if item["loc"] else None
+        got = f" (got {item['input']!r})" if field is None or field.repr else ""
+        return f"--{option}: {item['msg']}{got}"

@@ -12,6 +12,7 @@
     │   ├── ModelNotFound
     │   ├── VersionNotFound
     │   ├── VersionExists
+    │   ├── VersionChanged
     │   ├── ReportNotFound
     │   ├── CardInvalid
     │   ├── RolloutInvalid
@@ -31,7 +32,6 @@
     │   ├── ModelUnavailable
     │   ├── DeadlineExceeded
     │   └── Draining
-    ├── ReloadUnderway                models are being loaded already
     ├── ReloadFailed                  what the labels say could not be loaded; what answered before goes on
     ├── LastModel                     nothing would be left in service
     ├── ManyWorkers                   it would be true of one worker only
@@ -130,6 +130,12 @@ class VersionExists(ArtifactError):
     """The version is published already, and a published version never changes."""
 
     code = "version_exists"
+
+
+class VersionChanged(ArtifactError):
+    """The version's folder has another one in it than the one that was loaded."""
+
+    code = "version_changed"
 
 
 class ReportNotFound(ArtifactError):
@@ -244,12 +250,6 @@ class Draining(Refused):
     """The service is shutting down and takes nothing new."""
 
     code = "draining"
-
-
-class ReloadUnderway(HangtagError):
-    """Models are being loaded already."""
-
-    code = "reload_underway"
 
 
 class ReloadFailed(HangtagError):

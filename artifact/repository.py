@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from artifact.card import CARD_FILE, ModelCard, Name, Version
 from artifact.digest import read_verified
 from artifact.errors import (
+    ArtifactError,
     CardInvalid,
     ModelNotFound,
     ReportNotFound,
@@ -169,7 +170,11 @@ def _versions(folder: Path) -> list[str]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    """The folders in a folder, none where it is not there; raises ArtifactError where it cannot be read."""
+    try:
+        return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    except OSError as error:
+        raise ArtifactError(f"{error.filename or folder} cannot be read ({error.strerror}).") from error
 
 
 def _fits(adapter: TypeAdapter[str], text: str) -> bool:

@@ -79,13 +79,15 @@ async def _measure(options: ReloadOptions, home: Path, service: Served, target: 
     rate = options.load * min(peaks)
     print(f"highest rates {peaks[1]:.0f} and {peaks[0]:.0f} requests/s; {rate:.0f}/s from now on", flush=True)
     found = Found(await open_loop(target, rate, options.warm_seconds))
-    load = asyncio.create_task(open_loop(target, rate, options.seconds * options.reloads))
+    load = asyncio.create_task(open_loop(target, rate, options.seconds * (options.reloads + 1)))
     for number in range(options.reloads):
         due = time.monotonic() + options.seconds
         version = (options.second, options.first)[number % 2]
         found.took.append(await asyncio.to_thread(_bring, service, home, version))
         found.memory.append(service.resident_bytes())
         await asyncio.sleep(due - time.monotonic())
+    if load.done():
+        raise HangtagError("The last reloads met no load; leave more time between them by --seconds.")
     found.during = await load
     return found
 

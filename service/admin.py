@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from artifact.errors import KeyMissing, KeyWrong, ReloadFailed, ReloadUnderway
+from artifact.errors import Draining, KeyMissing, KeyWrong, ReloadFailed
 from service import examples, openapi
 from service.hosting import Hosting
 from service.routes import summary
@@ -42,12 +42,14 @@ def router(hosting: Hosting, admin: Admin, tell_others: Callable[[], None]) -> A
         summary="Let what the labels say be so",
         responses={
             200: openapi.example(examples.MODELS),
-            **openapi.problems(KeyMissing, KeyWrong, ReloadUnderway, ReloadFailed),
+            **openapi.problems(KeyMissing, KeyWrong, ReloadFailed, Draining),
         },
     )
     async def reload_models() -> ModelList:
-        await hosting.reload()
-        tell_others()
+        try:
+            await hosting.reload()
+        finally:
+            tell_others()  # some of it may be so
         return ModelList(models=[summary(model) for model in hosting.models])
 
     return routes

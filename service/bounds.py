@@ -24,19 +24,19 @@ _NAMES = Load._make(("places", "bytes", "pixels"))
 class Bounds:
     """Counts what was let in, and lets nothing in that would go over a limit.
 
-    Items less urgent than the default get three quarters of each limit. Whoever finds nothing taken is let in, whatever
-    it takes, so that no limit can shut the service.
+    Items less urgent than the default get three quarters of each limit. Whoever finds nothing taken, but by himself, is
+    let in, whatever it takes, so that no limit can shut the service.
     """
 
     def __init__(self, limits: Load) -> None:
         self.limits = limits
         self.taken = Load()
 
-    def take(self, load: Load, urgency: int = DEFAULT_URGENCY) -> None:
-        """Let a load in; raises QueueFull, and lets nothing in, when it does not fit."""
+    def take(self, load: Load, urgency: int = DEFAULT_URGENCY, held: Load | None = None) -> None:
+        """Let a load in, of one who has `held` already; raises QueueFull, and lets nothing in, when it does not fit."""
         share = 1 - _KEPT_FREE if urgency > DEFAULT_URGENCY else 1
-        for name, wanted, taken, limit in zip(_NAMES, load, self.taken, self.limits, strict=True):
-            if wanted and taken and taken + wanted > limit * share:
+        for name, wanted, own, taken, limit in zip(_NAMES, load, held or Load(), self.taken, self.limits, strict=True):
+            if wanted and taken > own and taken + wanted > limit * share:
                 raise QueueFull(f"All {limit} {name} for this model are taken; try again in a moment.")
         self.taken = Load(*map(add, self.taken, load))
 

@@ -10,7 +10,7 @@ import uvicorn
 from service.app import create_app
 from service.memory import return_large_blocks
 from service.protocol import Protocol
-from service.server import BACKLOG, Server, bind
+from service.server import BACKLOG, Server, bind, hold_back_reloads
 from service.settings import Settings
 from service.way import SWITCH_SECONDS
 from service.workers import Workers
@@ -19,6 +19,7 @@ from service.workers import Workers
 def run(arguments: Sequence[str]) -> int:
     """Serve until a signal; returns 0 when every accepted request got its answer, 1 when some had to be given up."""
     settings = Settings.parse("serve", arguments)
+    hold_back_reloads()
     _log(settings)
     with bind(settings.host, settings.port) as listener:
         if settings.workers == 1:

@@ -3,17 +3,17 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from artifact.errors import (
+    ArtifactError,
+    Draining,
     LastModel,
     ManyWorkers,
     ModelNotFound,
     ModelUnavailable,
     ReloadFailed,
-    ReloadUnderway,
-    RepositoryEmpty,
 )
 from artifact.repository import Repository
 from service.intake import Caller
@@ -33,7 +33,9 @@ class Hosting:
         self.repository = Repository(settings.models)
         self._loader = Loader(self.repository, settings, metrics)
         self._metrics = metrics
-        self._models = {name: self._served(name) for name in self.repository.names()}
+        self._models = {
+            name: ServedModel(name, self.repository, self._loader, metrics) for name in self.repository.names()
+        }
         self._changing = asyncio.Lock()
         self._is_asked_for = False
         self._reloads: set[asyncio.Task[None]] = set()
@@ -74,19 +76,19 @@ class Hosting:
             yield place
 
     def drain(self) -> None:
-        """Turn not ready; what is asked is answered all the same until `close`."""
+        """Turn not ready, and load nothing more; what is asked is answered all the same until `close`."""
         self.draining = True
+        self._loader.stop()
         logger.info("draining: not ready any more, still answering")
 
     async def load(self) -> None:
         """Load every model for the first time; one that fails leaves the others in service."""
-        async with self._changing:
-            await self._bring(self.models)
-        if self.draining:
-            return
-        _leave_out_of_collections()
-        ready = sum(model.status == "ready" for model in self.models)
-        logger.info("started: %d of %d models are ready", ready, len(self.models))
+        with suppress(Draining):
+            async with self._changing:
+                await self._bring(self.models)
+            _leave_out_of_collections()
+            ready = sum(model.status == "ready" for model in self.models)
+            logger.info("started: %d of %d models are ready", ready, len(self.models))
 
     def request_reload(self) -> None:
         """Reload soon: at once, or after the change that is under way, which may have read what was there before."""
@@ -97,34 +99,40 @@ class Hosting:
             reload.add_done_callback(self._reloads.discard)
 
     async def _reload_when_free(self) -> None:
-        async with self._changing:
-            self._is_asked_for = False
-            failures = await self._reload()
-        logger.info(
-            "reloaded: %s", f"{len(failures)} versions could not be loaded" if failures else "all is as labelled"
-        )
+        try:
+            async with self._changing:
+                self._is_asked_for = False
+                failures = await self._reload()
+        except Draining:
+            return
+        except Exception:
+            logger.exception("the reload failed in a way that was not foreseen")
+            return
+        logger.info("reloaded: %s", f"{len(failures)} failures; what answered goes on" if failures else "as labelled")
 
     async def reload(self) -> None:
-        """Let what the labels say be so; raises ReloadUnderway, or ReloadFailed with all that could not be loaded."""
-        async with self._alone():
+        """Let what the labels say be so, once what is under way has ended.
+
+        Raises ReloadFailed with all that could not be loaded, or Draining.
+        """
+        async with self._changing:
             _raise_if_any(await self._reload())
 
     async def load_model(self, name: str) -> None:
         """Load a model again that was unloaded, or is new; raises as `reload` does, ManyWorkers or ModelNotFound."""
         self._check_worker()
-        async with self._alone():
-            self.repository.versions(name)
-            _raise_if_any(await self._bring([self._models.get(name) or self._served(name)]))
+        async with self._changing:
+            _raise_if_any(await self._bring([self._models.get(name) or await self._served(name)]))
 
     async def unload_model(self, name: str) -> None:
         """Answer for a model no more, until it is loaded again.
 
-        Raises ReloadUnderway, ManyWorkers, ModelNotFound, or LastModel where it is the only one in service.
+        Raises ManyWorkers, ModelNotFound, or LastModel where no other one answers.
         """
         self._check_worker()
-        async with self._alone():
+        async with self._changing:
             model = self.model(name)
-            if not any(other.is_wanted for other in self.models if other is not model):
+            if not any(other.status == "ready" for other in self.models if other is not model):
                 raise LastModel(f"{name} is the last model in service; load another one first, or stop the service.")
             model.unload()
 
@@ -133,40 +141,36 @@ class Hosting:
         if self._is_one_of_many:
             raise ManyWorkers("With several workers a model cannot be loaded or unloaded so; set labels, and reload.")
 
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Let nobody else change what is served meanwhile; raises ReloadUnderway."""
-        if self._changing.locked():
-            raise ReloadUnderway("Models are being loaded just now; ask again when that has ended.")
-        async with self._changing:
-            yield
-
     async def _reload(self) -> list[str]:
         """Bring each model up to date, and new ones in; a model that is gone from the repository goes on."""
+        failures, models = list[str](), [model for model in self.models if model.is_wanted]
         try:
-            found = self.repository.names()
-        except RepositoryEmpty as error:
+            found = await asyncio.to_thread(self.repository.names)
+            models += [await self._served(name) for name in found if name not in self._models]
+        except ArtifactError as error:
             logger.error("reload: %s", error)  # noqa: TRY400 - it says all there is
-            return [str(error)]
-        new = [self._served(name) for name in found if name not in self._models]
-        return await self._bring([model for model in self.models if model.is_wanted] + new)
+            failures = [str(error)]
+        return failures + await self._bring(models)
 
     async def _bring(self, models: list[ServedModel]) -> list[str]:
-        """Let what their labels say be so, one after the other; gives what went wrong, a sentence each."""
+        """Let what their labels say be so, one after the other; gives what went wrong, a sentence each.
+
+        A new model is one of ours when it answers: until then it must not turn the service not ready.
+        """
         failures: list[str] = []
         for model in models:
-            if self.draining:
-                break
-            self._models[model.name] = model
             failures += await model.bring()
+            if model.status == "ready":
+                self._models[model.name] = model
         return failures
 
-    def _served(self, name: str) -> ServedModel:
-        return ServedModel(name, self.repository, self._loader, self._metrics)
+    async def _served(self, name: str) -> ServedModel:
+        """A model of the repository that is new here; raises an ArtifactError."""
+        return await asyncio.to_thread(ServedModel, name, self.repository, self._loader, self._metrics)
 
     async def close(self) -> None:
         """Answer what was accepted, and end all threads."""
-        self.draining = True
+        self._loader.stop()
         await asyncio.gather(*self._reloads)
         await asyncio.gather(*(model.close() for model in self.models))
         await self._loader.close()

@@ -5,7 +5,8 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from artifact.device import CPU, Device, available_cpus, best_provider
-from artifact.repository import Artifact, Repository
+from artifact.errors import Draining
+from artifact.repository import MODEL_FILE, Artifact, Repository
 from artifact.session import Session
 from service.cache import ScoreCache
 from service.memory import check_room
@@ -27,10 +28,13 @@ class Loader:
         self._settings = settings
         self._metrics = metrics
         self._decoders = ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder")
+        self._is_stopped = False
         self._cache = ScoreCache(settings.cache_bytes) if settings.cache_bytes else None
 
     async def load(self, name: str, version: str) -> HostedModel:
-        """A version that answers; raises a HangtagError, or whatever else is wrong with it."""
+        """A version that answers; raises a HangtagError, Draining after `stop`, or whatever else is wrong with it."""
+        if self._is_stopped:
+            raise Draining("The service is shutting down, and loads nothing any more.")
         metrics = ModelMetrics(self._metrics, name, version)
         try:
             artifact, session, way = await asyncio.to_thread(self._open, name, version)
@@ -45,14 +49,19 @@ class Loader:
         decoders = None if session.provider == CPU else self._decoders
         return HostedModel(artifact.card, session, way, self._settings, metrics, decoders, self._cache)
 
+    def stop(self) -> None:
+        """Load nothing any more; what is being loaded is loaded to its end."""
+        self._is_stopped = True
+
     async def close(self) -> None:
         """End the threads."""
         await asyncio.to_thread(self._decoders.shutdown)
 
     def _open(self, name: str, version: str) -> tuple[Artifact, Session, Way]:
+        folder, device = self._repository.root / name / version, self._settings.device
+        check_room(self._settings, folder / MODEL_FILE, f"{name} {version}")
         artifact = self._repository.open(name, version)
-        check_room(self._settings, len(artifact.model), f"{name} {version}")
-        card, folder, device = artifact.card, self._repository.root / name / version, self._settings.device
+        card = artifact.card
         expected = best_provider(device)
         way = way_to_run(self._settings, folder, expected)
         session = self._session(artifact, device, way)

@@ -30,8 +30,9 @@ def return_large_blocks() -> None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
-def check_room(settings: Settings, model_bytes: int, what: str) -> None:
-    """Raise MemoryShort where a model of so many bytes would bring this process over its limit."""
+def check_room(settings: Settings, model: Path, what: str) -> None:
+    """Raise MemoryShort where a model, which is not read yet, would bring this process over its limit."""
+    model_bytes = model.stat().st_size if model.is_file() else 0
     limit = (settings.memory_bytes or _cgroup_limit()) // settings.workers
     used, needed = _resident(), _TIMES_FILE * model_bytes + _ASIDE
     if limit and used + needed > limit:
@@ -48,5 +49,8 @@ def _cgroup_limit() -> int:
 
 
 def _resident() -> int:
-    """Bytes that this process takes; 0 where the system does not tell, as outside Linux."""
-    return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if _STATM.is_file() else 0
+    """Bytes that this process alone takes, without libraries; 0 where the system does not tell, as outside Linux."""
+    if not _STATM.is_file():
+        return 0
+    _, resident, shared, *_ = map(int, _STATM.read_text().split())
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")

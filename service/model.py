@@ -115,9 +115,15 @@ class HostedModel:
         return Shadow(self._ask, self.card, share, self._metrics)
 
     async def _ask(self, photo: Photo, terms: Terms) -> Scores:
-        with self._counted(), self._scheduler.seat(_bytes(photo), terms.urgency, terms.deadline) as seat:
+        with self._scheduler.seat(_bytes(photo), terms.urgency, terms.deadline) as seat:
             scores, _ = await self.scores_of(photo, terms, seat)
         return scores
+
+    def end_shadow(self) -> None:
+        """Let nobody look at what is answered any more."""
+        if self.shadow:
+            self.shadow.close()
+            self.shadow = None
 
     async def close(self) -> None:
         """Wait until all accepted photos are answered, and take no more."""
@@ -135,15 +141,15 @@ class Place:
     def take(self, seat: Seat[Photo, Scores], terms: Terms, size: int) -> None:
         """Be let in; `size` is how many bytes the seat holds already, 0 where nobody said how many will come."""
         self._seat = seat
-        self._terms = terms
+        self.terms = terms
         self._size = size
 
     async def score(self, photo: bytes) -> tuple[Scores, Source | None]:
         """The scores of the request's one photo, float32 [K], and where they came from."""
         if not self._size:
             self._seat.hold(Load(bytes=len(photo)))
-        scores, source = await self.model.scores_of(photo, self._terms, self._seat)
-        self.model.answered(photo, scores, self._terms)
+        scores, source = await self.model.scores_of(photo, self.terms, self._seat)
+        self.model.answered(photo, scores, self.terms)
         return scores, source
 
     async def scores(self, photos: Sequence[Photo], terms: Terms) -> Scores:
@@ -156,11 +162,12 @@ class Place:
         self._seat.hold(Load(items=len(photos) - 1, bytes=0 if self._size else sum(map(_bytes, photos))))
         each = (self.model.scores_of(photo, terms, self._seat) for photo in photos)
         found: list[Scores] = []
-        for photo, outcome in zip(photos, await asyncio.gather(*each, return_exceptions=True), strict=True):
+        for outcome in await asyncio.gather(*each, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
             found.append(outcome[0])
-            self.model.answered(photo, outcome[0], terms)
+        for photo, scores in zip(photos, found, strict=True):
+            self.model.answered(photo, scores, terms)
         return np.stack(found)
 
 

@@ -33,7 +33,6 @@ STATUSES: dict[type[Exception], int] = {
     errors.Refused: 503,
     errors.QueueFull: 429,
     errors.DeadlineExceeded: 504,
-    errors.ReloadUnderway: 409,
     errors.LastModel: 409,
     errors.ManyWorkers: 409,
     errors.ReloadFailed: 422,
@@ -45,7 +44,7 @@ PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
     422: "Unprocessable Content",
 }
-RETRY_AFTER = {"Retry-After": "1"}
+_HEADERS = {errors.Refused: {"Retry-After": "1"}, errors.KeyMissing: {"WWW-Authenticate": "Bearer"}}
 
 
 def status_of(error: errors.HangtagError) -> int:
@@ -55,8 +54,8 @@ def status_of(error: errors.HangtagError) -> int:
 
 def answer(error: errors.HangtagError, scope: Scope) -> Response:
     """The answer to a request that ended in an error of ours."""
-    retry = RETRY_AFTER if isinstance(error, errors.Refused) else None
-    return _answer(scope, status_of(error), error.code, str(error), retry)
+    headers = next((headers for kind, headers in _HEADERS.items() if isinstance(error, kind)), None)
+    return _answer(scope, status_of(error), error.code, str(error), headers)
 
 
 def respond(error: errors.HangtagError, scope: Scope) -> Response:

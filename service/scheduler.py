@@ -64,7 +64,7 @@ class Seat(Generic[Item, Result]):
 
     def hold(self, load: Load) -> None:
         """Take more room, as the item's size comes to be known; raises QueueFull."""
-        self._bounds.take(load, self.urgency)
+        self._bounds.take(load, self.urgency, self.held)
         self.held = Load(*map(add, self.held, load))
 
     async def run(self, item: Item) -> Result:

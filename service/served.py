@@ -5,9 +5,18 @@ import logging
 from collections.abc import Iterable
 from contextlib import suppress
 
-from artifact.errors import ArtifactError, HangtagError, ModelUnavailable, RolloutInvalid
+from artifact.card import ModelCard
+from artifact.errors import (
+    ArtifactError,
+    CardInvalid,
+    Draining,
+    HangtagError,
+    ModelUnavailable,
+    RolloutInvalid,
+    VersionChanged,
+)
 from artifact.repository import Repository
-from artifact.rollout import Label, Rollout
+from artifact.rollout import TRIALS, Label, Rollout
 from service.loading import Loader
 from service.metrics import Metrics, ModelMetrics
 from service.model import HostedModel
@@ -77,7 +86,6 @@ class ServedModel:
 
         What cannot be loaded is logged and kept in `failures`; its label stays where it was, with its old share.
         """
-        self.is_wanted = True
         try:
             wanted, rollout = await asyncio.to_thread(self._read)
         except ArtifactError as error:
@@ -85,14 +93,20 @@ class ServedModel:
         else:
             self._tell_labels(wanted)
             await self._bring(wanted, rollout)
+            self.is_wanted |= "stable" in self.routing.by_label
         self._was_tried = True
         return [f"{self.name} {each.version} ({each.label}): {each.reason}" for each in self.failures]
 
     async def _bring(self, wanted: dict[Label, str], rollout: Rollout) -> None:
         loaded, reasons = self.routing.hosted, dict[str, str]()
-        for version in sorted(set(wanted.values()) - loaded.keys(), key=int):
+        for version in dict.fromkeys(wanted.values()):  # stable first, if there is no room for all
             try:
-                loaded[version] = await self._loader.load(self.name, version)
+                if version in loaded:
+                    await asyncio.to_thread(self._check_unchanged, loaded[version])
+                else:
+                    loaded[version] = await self._loader.load(self.name, version)
+            except Draining:
+                raise
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one version, all others stay in service
                 reasons[version] = self._explained(version, error)
         self.failures = [
@@ -103,13 +117,26 @@ class ServedModel:
         old = self.routing
         kept = {label: model for label, model in old.by_label.items() if wanted.get(label) in reasons}
         new = {label: loaded[version] for label, version in wanted.items() if version in loaded}
+        by_label = kept | new
+        for trial in TRIALS:
+            if by_label.get(trial) is by_label.get("stable"):  # it stayed on trial, and is stable now
+                by_label.pop(trial, None)
         self._swap(
             Routing(
-                kept | new,
+                by_label,
                 canary_share=(old if "canary" in kept else rollout).canary_share,
                 shadow_share=(old if "shadow" in kept else rollout).shadow_share,
             )
         )
+
+    def _check_unchanged(self, model: HostedModel) -> None:
+        """Raise VersionChanged where the folder of a loaded version has another one in it; it may be gone."""
+        with suppress(CardInvalid):
+            if ModelCard.read(self._repository.root / self.name / model.version).files != model.card.files:
+                raise VersionChanged(
+                    f"{self.name} {model.version} is loaded, and another one is in its folder now; "
+                    "a published version never changes: publish it under a number of its own."
+                )
 
     def unload(self) -> None:
         """Answer no more; what was accepted is answered all the same."""
@@ -118,7 +145,7 @@ class ServedModel:
 
     async def close(self) -> None:
         """Wait until all accepted photos are answered, and take no more."""
-        self._retire(self.routing.hosted.values())
+        self._swap(Routing())
         await asyncio.gather(*self._retiring)
 
     def _explained(self, version: str, error: Exception) -> str:
@@ -144,13 +171,13 @@ class ServedModel:
     def _swap(self, routing: Routing) -> None:
         """The one step, and the end of those who have no label any more."""
         old, self.routing = self.routing, routing
-        for model in (old.hosted | routing.hosted).values():
-            model.shadow = None
+        for model in old.hosted.values():
+            model.end_shadow()
         stable, shadow = routing.by_label.get("stable"), routing.by_label.get("shadow")
         if stable and shadow and routing.shadow_share:
             stable.shadow = shadow.as_shadow(routing.shadow_share)
         if old != routing:
-            logger.info("model %s: %s", self.name, routing)
+            logger.info("model %s: %s", self.name, routing if routing.by_label else "nothing is in service")
         self._retire(model for version, model in old.hosted.items() if version not in routing.hosted)
 
     def _retire(self, models: Iterable[HostedModel]) -> None:

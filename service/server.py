@@ -38,9 +38,11 @@ class Server(uvicorn.Server):
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
+        let_reloads_through()
         try:
             yield
         finally:
+            hold_back_reloads()
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
             loop.remove_signal_handler(signal.SIGHUP)
@@ -56,6 +58,16 @@ class Server(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
+
+
+def hold_back_reloads() -> None:
+    """Let SIGHUP wait, which would end a process that does not handle it (yet); threads to come inherit that."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+
+
+def let_reloads_through() -> None:
+    """Take SIGHUP, and one that has waited."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from artifact.command import Options
+from artifact.command import Key, Options
 from artifact.device import Device
 from artifact.pixels import DEFAULT_MAX_PIXELS
 
@@ -39,8 +39,8 @@ class Settings(Options):
         description="memory that the service may take; no model is loaded beyond it; 0 takes the container's limit",
     )
     watch: bool = Field(default=False, description="reload when something changes in the model repository")
-    admin_key: SecretStr | None = Field(
-        None, description="key that the admin routes ask for; without one they answer nobody"
+    admin_key: Key | None = Field(
+        None, repr=False, description="key that the admin routes ask for; without one they answer nobody"
     )
     max_items: int = Field(
         256, ge=1, description="images of one model in the service at once; one more is answered 429"

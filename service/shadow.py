@@ -38,9 +38,15 @@ class Shadow:
         if len(self._copies) >= _MOST_AT_ONCE:
             self._metrics.compared("skipped")
             return
-        copy = asyncio.create_task(self._compare(photo, served, terms.deadline))
+        own = photo if isinstance(photo, bytes) else photo.copy()  # not a part of a body, which it would keep whole
+        copy = asyncio.create_task(self._compare(own, served, terms.deadline))
         self._copies.add(copy)
         copy.add_done_callback(self._copies.discard)
+
+    def close(self) -> None:
+        """Break off what is not compared yet."""
+        for copy in self._copies:
+            copy.cancel()
 
     async def _compare(self, photo: Photo, served: Answer, deadline: float) -> None:
         started = monotonic()

@@ -10,7 +10,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from threading import Thread
@@ -19,7 +19,7 @@ from time import monotonic, sleep
 from prometheus_client import multiprocess
 
 from artifact.repository import Repository
-from service.server import bind
+from service.server import bind, hold_back_reloads, let_reloads_through
 from service.settings import Settings
 
 logger = logging.getLogger("hangtag")
@@ -63,8 +63,10 @@ class Workers:
 
     def _start(self, *, first: bool = False) -> None:
         process = get_context("spawn").Process(target=_work, args=(self._serve, self._settings, self._port, first))
+        hold_back_reloads()  # the new process inherits that, until it can reload
         process.start()
         self._born[process] = monotonic()
+        let_reloads_through()
         if self._stopping:
             process.terminate()
 
@@ -91,24 +93,28 @@ class Workers:
 
     def _reload(self) -> None:
         for process in self._born:
-            if process.pid:
-                os.kill(process.pid, signal.SIGHUP)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.kill(process.pid or 0, signal.SIGHUP)
 
     @contextmanager
     def _signals_passed_on(self) -> Iterator[None]:
         """Let each SIGTERM or SIGINT be a SIGTERM to every worker, and SIGHUP a SIGHUP."""
         before = {number: signal.signal(number, lambda *_: self._stop()) for number in _SIGNALS}
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: self._reload())
+        let_reloads_through()
         try:
             yield
         finally:
+            hold_back_reloads()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
 
 def tell_others() -> None:
     """Called in a worker: let all of them reload."""
-    os.kill(os.getppid(), signal.SIGHUP)
+    first = parent_process()
+    if first and first.pid and first.is_alive():
+        os.kill(first.pid, signal.SIGHUP)
 
 
 @contextmanager
@@ -124,7 +130,6 @@ def _counts_in_files() -> Iterator[None]:
 
 def _work(serve: Serve, settings: Settings, port: int, first: bool) -> None:  # noqa: FBT001 - by place, to a process
     """What a worker does: serve, until it is told to stop or is left alone."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     os.setpgrp()  # Ctrl-C goes to all processes of a terminal's group; the first one passes it on
     Thread(target=_stop_when_alone, daemon=True).start()
     with bind(settings.host, port, shared=True) as listener:

@@ -1,14 +1,21 @@
 """A canary gets its share, a shadow its copies, and a rollback takes one step."""
 
+import asyncio
 from collections import Counter
+from math import inf
 from pathlib import Path
 
 import httpx
 import pytest
 
+from artifact.answer import Answer
 from artifact.errors import RolloutInvalid
 from artifact.rollout import ROLLOUT_FILE, Rollout
-from support import CLASSIFY, Service, card, eventually, graph, png, publish
+from service.metrics import Metrics, ModelMetrics
+from service.runner import Scores
+from service.shadow import Shadow
+from service.terms import Terms
+from support import CLASSIFY, PATIENCE, Service, card, eventually, graph, png, publish, slow
 
 KEY = {"Authorization": "Bearer a-key"}
 INVERTED = (255, 128, 0)
@@ -164,3 +171,38 @@ def test_labels_that_make_no_sense_are_refused(tmp_path: Path, text: str):
     (tmp_path / ROLLOUT_FILE).write_text(text)
     with pytest.raises(RolloutInvalid, match=ROLLOUT_FILE):
         Rollout.read(tmp_path)
+
+
+def test_the_stable_version_is_loaded_first_where_there_is_no_room_for_all(tmp_path: Path):
+    for version in ("1", "2"):
+        publish(tmp_path, card(version=version), graph(extra=slow(products=1, side=2500)))
+    Rollout(stable="2", previous="1").write(tmp_path / "tiny")
+    with Service(tmp_path, "--memory-bytes", str(290 * 2**20)) as service:
+        shown = httpx.get(f"{service.url}/v1/models/tiny").json()
+    assert (shown["status"], shown["labels"]) == ("ready", {"stable": "2"})
+    assert [failure["label"] for failure in shown["failures"]] == ["previous"]
+
+
+async def test_a_shadow_that_is_closed_asks_nothing_more():
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def ask(_photo: object, _terms: Terms) -> Scores:
+        asked.set()
+        try:
+            await asyncio.Future()
+        finally:
+            ended.set()
+
+    shadow = Shadow(ask, card(), 1.0, ModelMetrics(Metrics("1"), "tiny", "2"))
+    shadow.copy(png(0), Answer((("dark", 1.0),), "accept", 0.9), Terms(3, inf))
+    await asked.wait()
+    shadow.close()
+    await asyncio.wait_for(ended.wait(), PATIENCE)
+
+
+def test_a_shadows_copies_are_no_images_of_callers(root: Path):
+    Rollout(stable="1", shadow="2", shadow_share=1).write(root / "tiny")
+    with serving(root) as service:
+        service.classify(png(0))
+        eventually(lambda: comparisons(service)["other_label"] == 1)
+        assert service.metric("hangtag_items_total", model_version="2", outcome="ok") == 0

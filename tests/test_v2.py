@@ -272,3 +272,18 @@ async def test_a_defect_of_ours_is_answered_as_the_protocol_has_it():
     await Telemetry(broken, Metrics("1"), Idle())(scope, None, send)
     assert sent[0]["status"] == 500
     assert json.loads(sent[1]["body"]) == {"error": "The service failed; its log says why."}
+
+
+def test_a_request_that_finds_nothing_else_is_let_in_whole(models: Path):
+    held = ("--max-items", "8", "--max-held-pixels", "100")
+    with Service(models, *held) as running:
+        body = {"inputs": [image(*[0] * 8)]}
+        assert post(running, body, Priority="u=5").status_code == 200
+        assert post(running, body).status_code == 200
+
+
+def test_where_one_image_is_none_no_prediction_is_counted(models: Path):
+    with Service(models) as running:
+        assert ask(running, photos(png(0), png(255), b"none")).status_code == 422
+        assert running.metric("hangtag_confidence_count") == 0
+        assert running.metric("hangtag_items_total", outcome="invalid") == 3

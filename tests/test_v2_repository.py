@@ -115,3 +115,18 @@ def test_with_several_workers_labels_say_what_is_loaded(root: Path):
     with Service(root, "--workers", "2", environment={"HANGTAG_ADMIN_KEY": "a-key"}) as service:
         status, message = refusal(change(service, "unload"))
         assert (status, "set labels" in message) == (409, True)
+
+
+def test_a_model_is_not_unloaded_where_the_other_one_is_broken(root: Path):
+    (root / "other" / "1" / "model.onnx").write_bytes(b"another")
+    with Service(root, environment={"HANGTAG_ADMIN_KEY": "a-key"}) as service:
+        assert refusal(change(service, "unload"))[0] == 409
+        assert is_ready(service)
+
+
+def test_a_model_that_fails_to_load_again_stays_unloaded_and_the_others_ready(service: Service, root: Path):
+    assert change(service, "unload").status_code == 200
+    (root / "tiny" / "1" / "model.onnx").write_bytes(b"another")
+    assert refusal(change(service, "load"))[0] == 422
+    assert httpx.get(f"{service.url}/v1/models/tiny").json()["status"] == "unloaded"
+    assert httpx.get(f"{service.url}/health/ready").status_code == 200

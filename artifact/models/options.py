@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import AnyHttpUrl, Field, SecretStr
+from pydantic import AnyHttpUrl, Field
 
-from artifact.command import Options
+from artifact.command import Key, Options
 from artifact.errors import HangtagError
 from artifact.models.reload import reload
 from artifact.repository import Repository
@@ -46,8 +46,8 @@ class RelabelOptions(RepositoryOptions):
     """Options of whatever changes labels, which running services have to learn."""
 
     url: AnyHttpUrl | None = Field(None, description="a running service to reload, such as http://127.0.0.1:8000")
-    admin_key: SecretStr | None = Field(
-        None, description="its admin key; as HANGTAG_ADMIN_KEY it stays out of the list of processes"
+    admin_key: Key | None = Field(
+        None, repr=False, description="its admin key; as HANGTAG_ADMIN_KEY it stays out of the list of processes"
     )
 
     def tell(self, name: str) -> None:

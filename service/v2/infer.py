@@ -32,10 +32,10 @@ class Infer:
         """The answer to one request; raises a HangtagError."""
         headers, caller = Headers(scope=scope), Caller(scope, receive, self._limits)
         with self._hosting.admitted(caller, model, version) as place:
-            card, terms, json_length = place.model.card, caller.terms(), _json_length(headers)
+            card, json_length = place.model.card, _json_length(headers)
             request, images = _understood(await caller.body(), json_length, card.input, self._most)
             with caller.attended():
-                scores = await place.scores(images, request.terms(terms))
+                scores = await place.scores(images, request.terms(place.terms))
         return respond(request, card, scores)
 
 

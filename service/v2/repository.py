@@ -53,8 +53,8 @@ def router(hosting: Hosting, limits: Limits, admin: Admin) -> APIRouter:
         "dependencies": [Depends(admin)],
         "response_class": Response,
         "responses": described.refusals(
-            *(errors.KeyMissing, errors.KeyWrong, errors.ModelNotFound, errors.ReloadUnderway),
-            *(errors.LastModel, errors.ManyWorkers, errors.ReloadFailed),
+            *(errors.KeyMissing, errors.KeyWrong, errors.ModelNotFound),
+            *(errors.LastModel, errors.ManyWorkers, errors.ReloadFailed, errors.Draining),
         ),
     }
 
