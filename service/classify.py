@@ -12,7 +12,6 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from artifact.answer import answer
 from artifact.errors import HangtagError, MalformedRequest
 from service import problems
 from service.cache import Source
@@ -48,16 +47,15 @@ class Classify:
         with self._hosting.admitted(caller, model, version) as place:
             image = await caller.image()
             with caller.attended():
-                scores, source = await place.score(image)
+                answer, source = await place.answer(image, top_k)
         hosted = place.model
-        ranked = answer(scores, hosted.card, top_k)
         classification: Classification = {
             "model": hosted.name,
             "version": hosted.version,
             "id": scope["state"]["request_id"],
-            "predictions": [{"label": label, "score": score} for label, score in ranked.predictions],
-            "decision": ranked.decision,
-            "threshold": ranked.threshold,
+            "predictions": [{"label": label, "score": score} for label, score in answer.predictions],
+            "decision": answer.decision,
+            "threshold": answer.threshold,
         }
         headers = None if source is None else {"cache-status": _CACHE_STATUS[source]}
         return Response(_ANSWER.dump_json(classification), headers=headers, media_type="application/json")

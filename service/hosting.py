@@ -3,8 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 
 from artifact.errors import (
     ArtifactError,
@@ -62,9 +61,8 @@ class Hosting:
         """
         return self.model(name).get(version, key)
 
-    @contextmanager
-    def admitted(self, caller: Caller, name: str, version: str | None = None) -> Iterator[Place]:
-        """Take a place for a request before its body is read; raises what `get` does, and QueueFull; all is counted."""
+    def admitted(self, caller: Caller, name: str, version: str | None = None) -> AbstractContextManager[Place]:
+        """Take a place for a request before its body is read, as HostedModel.admitted; raises what `get` does, too."""
         try:
             hosted = self.get(name, version, caller.key)
         except ModelUnavailable as error:
@@ -72,8 +70,7 @@ class Hosting:
             metrics.outcome("rejected")
             metrics.rejected(error.code)
             raise
-        with hosted.admitted(caller) as place:
-            yield place
+        return hosted.admitted(caller)
 
     def drain(self) -> None:
         """Turn not ready, and load nothing more; what is asked is answered all the same until `close`."""

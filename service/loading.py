@@ -2,7 +2,10 @@
 
 import asyncio
 import logging
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from threading import get_native_id
 
 from artifact.device import CPU, Device, available_cpus, best_provider
 from artifact.errors import Draining
@@ -19,6 +22,8 @@ logger = logging.getLogger("hangtag")
 
 WARM_UP_SAMPLES = 8
 
+_NICE = 5  # by more, whoever waits for the interpreter's lock while the loader has it would wait too long
+
 
 class Loader:
     """Loads versions of models, which share a cache, and on a GPU the threads that decode."""
@@ -27,6 +32,7 @@ class Loader:
         self._repository = repository
         self._settings = settings
         self._metrics = metrics
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_step_back)
         self._decoders = ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder")
         self._is_stopped = False
         self._cache = ScoreCache(settings.cache_bytes) if settings.cache_bytes else None
@@ -37,7 +43,8 @@ class Loader:
             raise Draining("The service is shutting down, and loads nothing any more.")
         metrics = ModelMetrics(self._metrics, name, version)
         try:
-            artifact, session, way = await asyncio.to_thread(self._open, name, version)
+            loading = asyncio.get_running_loop().run_in_executor(self._thread, self._open, name, version)
+            artifact, session, way = await loading
         except BaseException:
             metrics.load_ended("failed")
             raise
@@ -55,6 +62,7 @@ class Loader:
 
     async def close(self) -> None:
         """End the threads."""
+        await asyncio.to_thread(self._thread.shutdown)
         await asyncio.to_thread(self._decoders.shutdown)
 
     def _open(self, name: str, version: str) -> tuple[Artifact, Session, Way]:
@@ -81,3 +89,9 @@ class Loader:
             max_batch=way.max_batch,
             gpu_memory=self._settings.gpu_memory_bytes,
         )
+
+
+def _step_back() -> None:
+    """Let this thread, and those that it starts, have less of a busy core than those that answer; Linux only."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from artifact.answer import answer
+from artifact.answer import Answer, answer
 from artifact.card import ModelCard
 from artifact.containers import declared_pixels
 from artifact.errors import ClientGone, DeadlineExceeded, ImageError, Refused, RequestError
@@ -61,18 +61,12 @@ class HostedModel:
 
         What becomes of its photos is counted, whatever is raised within.
         """
-        with self._counted() as place:
+        place, outcome = Place(self), "failed"
+        try:
             terms, size = caller.terms(), caller.declared_bytes()
             with self._scheduler.seat(size, terms.urgency, terms.deadline) as seat:
                 place.take(seat, terms, size)
                 yield place
-
-    @contextmanager
-    def _counted(self) -> Iterator["Place"]:
-        """Count the one outcome of each photo."""
-        place, outcome = Place(self), "failed"
-        try:
-            yield place
             outcome = "ok"
         except (ClientGone, asyncio.CancelledError):
             outcome = "cancelled"
@@ -103,12 +97,13 @@ class HostedModel:
         self._metrics.sourced(source, self._cache.size)
         return scores, source
 
-    def answered(self, photo: Photo, scores: Scores, terms: Terms) -> None:
-        """Count what was answered to a photo, and let the shadow look at it."""
-        best = answer(scores, self.card, 1)
-        self._metrics.answered(best)
+    def answer(self, photo: Photo, scores: Scores, terms: Terms, top_k: int = 1) -> Answer:
+        """What the scores of a photo mean; it is counted, and the shadow may look at it."""
+        found = answer(scores, self.card, top_k)
+        self._metrics.answered(found)
         if self.shadow:
-            self.shadow.copy(photo, best, terms)
+            self.shadow.copy(photo, found, terms)
+        return found
 
     def as_shadow(self, share: float) -> Shadow:
         """Who asks this version for comparison, with copies of what another one answers."""
@@ -144,13 +139,12 @@ class Place:
         self.terms = terms
         self._size = size
 
-    async def score(self, photo: bytes) -> tuple[Scores, Source | None]:
-        """The scores of the request's one photo, float32 [K], and where they came from."""
+    async def answer(self, photo: bytes, top_k: int) -> tuple[Answer, Source | None]:
+        """What the model says of the request's one photo, and where its scores came from."""
         if not self._size:
             self._seat.hold(Load(bytes=len(photo)))
         scores, source = await self.model.scores_of(photo, self.terms, self._seat)
-        self.model.answered(photo, scores, self.terms)
-        return scores, source
+        return self.model.answer(photo, scores, self.terms, top_k), source
 
     async def scores(self, photos: Sequence[Photo], terms: Terms) -> Scores:
         """The scores of all photos of the request, float32 [N, K], on other terms than it was let in on.
@@ -167,7 +161,7 @@ class Place:
                 raise outcome
             found.append(outcome[0])
         for photo, scores in zip(photos, found, strict=True):
-            self.model.answered(photo, scores, terms)
+            self.model.answer(photo, scores, terms)
         return np.stack(found)
 
 
