@@ -23,8 +23,8 @@ class Admin:
     def __init__(self, settings: Settings) -> None:
         self._key = settings.admin_key.get_secret_value().encode() if settings.admin_key else None
 
-    def __call__(self, credentials: Credentials) -> None:
-        """Raises KeyMissing or KeyWrong."""
+    async def __call__(self, credentials: Credentials) -> None:
+        """Raises KeyMissing or KeyWrong; a coroutine, or FastAPI would take a thread for it."""
         if self._key is None:
             raise KeyWrong("This service has no admin key, so nobody may do this; set HANGTAG_ADMIN_KEY.")
         if credentials is None:
