@@ -34,7 +34,7 @@ openapi: .venv/dev.stamp  ## write docs/openapi.json anew
 
 lock:  ## pin again what pyproject.toml asks for (needs uv)
 	$(LOCK) --upgrade pyproject.toml --group build -o requirements/serve.txt
-	$(LOCK) --upgrade pyproject.toml --extra train --group build --group dev -c requirements/serve.txt -o requirements/dev.txt
+	$(LOCK) --upgrade pyproject.toml --extra train --extra otlp --group build --group dev -c requirements/serve.txt -o requirements/dev.txt
 	$(LOCK) --upgrade --group clients -o requirements/clients.txt
 
 image-check: .venv/serve.stamp  ## build the container image and try it (needs docker, or buildah and debootstrap)

@@ -283,6 +283,6 @@ def test_a_bomb_is_refused_in_bounded_time_and_memory(case: str):
         with pytest.raises(RequestError):
             images_of(InferRequest.of_json(BOMBS[case]), memoryview(b""), SPEC, 256)
         assert tracemalloc.get_traced_memory()[1] < 40_000_000
-        assert time.thread_time() - started < 2
+        assert time.thread_time() - started < 30  # what grows with the square of the size would take minutes
     finally:
         tracemalloc.stop()
