@@ -24,6 +24,7 @@
     ├── RequestError                  the request itself is wrong
     │   ├── BodyTooLarge
     │   ├── BodyTimeout
+    │   ├── HeadTimeout
     │   ├── ClientGone
     │   ├── ContentTypeUnsupported
     │   └── MalformedRequest
@@ -31,6 +32,7 @@
     │   ├── QueueFull
     │   ├── ModelUnavailable
     │   ├── DeadlineExceeded
+    │   ├── TooManyConnections
     │   └── Draining
     ├── ReloadFailed                  what the labels say could not be loaded; what answered before goes on
     ├── LastModel                     nothing would be left in service
@@ -204,6 +206,12 @@ class BodyTimeout(RequestError):
     code = "body_timeout"
 
 
+class HeadTimeout(RequestError):
+    """The head of the request did not arrive in time."""
+
+    code = "head_timeout"
+
+
 class ClientGone(RequestError):
     """The client hung up before its answer was ready; nobody reads this."""
 
@@ -244,6 +252,12 @@ class DeadlineExceeded(Refused):
     """The request waited until its deadline: for a runner, or for scores that another one was computing."""
 
     code = "deadline_exceeded"
+
+
+class TooManyConnections(Refused):
+    """The service has all the connections that it may have, and works for all of them."""
+
+    code = "too_many_connections"
 
 
 class Draining(Refused):

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from service import admin, health, openapi, problems, routes
 from service.admin import Admin
 from service.classify import Classify, Shortcut
+from service.connections import Connections, files_for
 from service.hosting import Hosting
 from service.intake import Limits
 from service.metrics import Metrics
@@ -22,8 +23,10 @@ from service.watch import watch
 from service.workers import tell_others
 
 
-def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp, Hosting]:
-    """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none.
+def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp, Hosting, Connections]:
+    """The ASGI app, the models that it serves, and who counts its connections.
+
+    Raises RepositoryEmpty when there are no models.
 
     It is alive at once, and ready when the models are; with `load_first`, it is not alive before.
     """
@@ -63,7 +66,8 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
     for path, operations in openapi.complete(app.openapi())["paths"].items():
         for method in operations:
             metrics.expect(method.upper(), path)
-    return Telemetry(Shortcut(app, classify), metrics, hosting), hosting
+    connections = Connections(files_for(settings.max_connections), metrics)
+    return Telemetry(Shortcut(app, classify), metrics, hosting), hosting, connections
 
 
 def _limits(settings: Settings) -> Limits:

@@ -45,7 +45,7 @@ class Classify:
         """The answer to one request; raises a HangtagError."""
         caller = Caller(scope, receive, self._limits)
         with self._hosting.admitted(caller, model, version) as place:
-            image = await caller.image()
+            image = await caller.image(place)
             with caller.attended():
                 answer, source = await place.answer(image, top_k)
         hosted = place.model

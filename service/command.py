@@ -4,12 +4,13 @@ import logging
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import uvicorn
 
 from service.app import create_app
 from service.memory import return_large_blocks
-from service.protocol import Protocol
+from service.protocol import Patience, Protocol
 from service.server import BACKLOG, Server, bind, hold_back_reloads
 from service.settings import Settings
 from service.way import SWITCH_SECONDS
@@ -39,19 +40,20 @@ def _serve(settings: Settings, listener: socket.socket, first: bool) -> int:  # 
     _log(settings)
     sys.setswitchinterval(SWITCH_SECONDS)
     return_large_blocks()
-    app, hosting = create_app(settings, load_first=not first)
+    app, hosting, connections = create_app(settings, load_first=not first)
+    patience = Patience(settings.keep_alive_seconds, settings.client_timeout_seconds)
     config = uvicorn.Config(
         app,
         log_level=settings.log_level,
         access_log=False,
-        http=Protocol,
+        http=partial(Protocol, connections, patience),  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        # Longer than clients and load balancers keep idle connections (60 s), so that they close first: a request that
-        # crosses our close on the wire would be lost.
-        timeout_keep_alive=65,
+        # By default longer than clients and load balancers keep idle connections (60 s), so that they close first: a
+        # request that crosses our close on the wire would be lost.
+        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]  # uvicorn only waits so long
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # uvicorn only adds it to a time
     )
     Server(config, hosting.drain, settings.drain_seconds, hosting.request_reload).run([listener])

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from time import monotonic
+from typing import Protocol
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -20,6 +22,10 @@ FIELD = "image"
 
 _KEY = b"x-request-key"
 
+# A body is slow when it is behind one that begins after so many seconds and then comes at so many bytes a second, which
+# is slower than any network that a shop's customers would wait for.
+_GRACE, _SLOWEST = 0.5, 16 * 2**10
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -28,6 +34,19 @@ class Limits:
     max_bytes: int
     timeout: float
     deadline: float
+
+
+class Room(Protocol):
+    """Where there is room for a body that arrives."""
+
+    def begin(self, sender: "Caller") -> None:
+        """It is on its way; if it is slow, the sender may be put out."""
+
+    def receive(self, size: int) -> None:
+        """So many more bytes of it are here; raises QueueFull."""
+
+    def end(self) -> None:
+        """All of it is here, or no more will come."""
 
 
 class Caller:
@@ -42,6 +61,8 @@ class Caller:
         self._line: Line = scope[LINE]
         self._receive = receive
         self._limits = limits
+        self._received = 0
+        self._is_put_out = False
 
     @property
     def key(self) -> str | None:
@@ -62,53 +83,78 @@ class Caller:
             raise self._too_large(f"has {int(declared)} bytes")
         return int(declared)
 
-    async def image(self) -> bytes:
+    async def image(self, room: Room) -> bytes:
         """The encoded image; raises a RequestError that says what would be right."""
         content_type = _content_type(self._headers.get(b"content-type", b"").decode("latin-1"))
         if content_type != MULTIPART:
             _check_type(content_type)
-            return await self.body()
-        async with self._in_time():
-            return await self._field()
+            return await self.body(room)
+        async with self._arriving(room):
+            return await self._field(room)
 
-    async def body(self) -> bytes:
-        """All of the body, of whatever type it is; raises BodyTooLarge, BodyTimeout or ClientGone."""
-        async with self._in_time():
-            return b"".join([chunk async for chunk in self._body()])
+    async def body(self, room: Room | None = None) -> bytes:
+        """All of the body, of whatever type; raises BodyTooLarge, BodyTimeout or ClientGone, or what `room` does."""
+        async with self._arriving(room):
+            return b"".join([chunk async for chunk in self._body(room)])
 
     def attended(self) -> AbstractContextManager[None]:
         """Break off what is inside, and raise ClientGone, when the caller hangs up."""
         return self._line.attended()
 
+    def is_slow(self) -> bool:
+        """Whether the body comes so slowly that others may have its room."""
+        return self._received < _SLOWEST * (monotonic() - self._since - _GRACE)
+
+    def put_out(self) -> None:
+        """The body has no room any more, so break off reading it."""
+        self._is_put_out = True
+        if not self._time.expired():
+            self._time.reschedule(0)
+
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    async def _arriving(self, room: Room | None) -> AsyncIterator[None]:
         """Break off what is inside, and raise BodyTimeout, when the body takes too long."""
+        self._since = monotonic()
         try:
-            async with asyncio.timeout(self._limits.timeout):
+            async with asyncio.timeout(self._limits.timeout) as self._time:
+                if room:
+                    room.begin(self)
                 yield
         except TimeoutError as error:
-            raise BodyTimeout(f"The body did not arrive within {self._limits.timeout:g} seconds.") from error
+            raise self._too_slow() from error
+        finally:
+            if room:
+                room.end()
 
-    async def _body(self) -> AsyncGenerator[bytes, None]:
+    async def _body(self, room: Room | None) -> AsyncGenerator[bytes, None]:
         """The body in pieces as they arrive; raises BodyTooLarge at the first byte over."""
-        received, more = 0, True
+        more = True
         while more:
             message = await self._receive()
+            if self._is_put_out:  # at the same moment
+                raise self._too_slow()
             if message["type"] == "http.disconnect":
                 raise ClientGone("The client hung up while it sent the body.")
             chunk, more = message.get("body", b""), message.get("more_body", False)
-            received += len(chunk)
-            if received > self._limits.max_bytes:
+            self._received += len(chunk)
+            if self._received > self._limits.max_bytes:
                 raise self._too_large("goes on")
+            if room:
+                room.receive(len(chunk))
             yield chunk
+
+    def _too_slow(self) -> BodyTimeout:
+        if self._is_put_out:
+            return BodyTimeout("The body came so slowly that others were given its place; send it again.")
+        return BodyTimeout(f"The body did not arrive within {self._limits.timeout:g} seconds.")
 
     def _too_large(self, what: str) -> BodyTooLarge:
         return BodyTooLarge(
             f"The body {what}, and at most {self._limits.max_bytes} bytes are taken; send a smaller image."
         )
 
-    async def _field(self) -> bytes:
-        parser = MultiPartParser(Headers(raw=self._raw_headers), self._body(), max_files=1, max_fields=16)
+    async def _field(self, room: Room) -> bytes:
+        parser = MultiPartParser(Headers(raw=self._raw_headers), self._body(room), max_files=1, max_fields=16)
         parser.spool_max_size = self._limits.max_bytes  # in memory: the file system may be read-only
         try:
             form = await parser.parse()

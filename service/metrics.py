@@ -19,6 +19,7 @@ SOURCES = ("hit", "collapsed", "miss")
 STAGES = ("decode", "queue", "infer")
 DECISIONS = ("accept", "review")
 LOADS = ("ok", "failed")
+ENDS = ("crowded", "refused", "slow_head", "slow_body", "slow_reader")
 COMPARISONS = ("same", "other_label", "other_decision", "failed", "skipped")
 
 
@@ -104,6 +105,17 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self.build.labels(build_version, python_version()).set(1)
+        self.connections = Gauge(
+            "hangtag_connections", "Connections of clients.", registry=r, multiprocess_mode="livesum"
+        )
+        self.connections_ended = Counter(
+            "hangtag_connections_ended_total",
+            "Connections that the service broke off, by why.",
+            ("reason",),
+            registry=r,
+        )
+        for reason in ENDS:
+            self.connections_ended.labels(reason)
         self.requests = Counter(
             "http_requests_total", "HTTP requests, by route template.", ("method", "route", "status"), registry=r
         )

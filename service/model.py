@@ -65,7 +65,7 @@ class HostedModel:
         try:
             terms, size = caller.terms(), caller.declared_bytes()
             with self._scheduler.seat(size, terms.urgency, terms.deadline) as seat:
-                place.take(seat, terms, size)
+                place.take(seat, terms, is_size_known=size > 0)
                 yield place
             outcome = "ok"
         except (ClientGone, asyncio.CancelledError):
@@ -133,16 +133,27 @@ class Place:
         self.model = model
         self.photos = 1
 
-    def take(self, seat: Seat[Photo, Scores], terms: Terms, size: int) -> None:
-        """Be let in; `size` is how many bytes the seat holds already, 0 where nobody said how many will come."""
+    def take(self, seat: Seat[Photo, Scores], terms: Terms, *, is_size_known: bool) -> None:
+        """Be let in; the seat holds the bytes of the body already where it is known how many will come."""
         self._seat = seat
         self.terms = terms
-        self._size = size
+        self._is_size_known = is_size_known
+
+    def begin(self, sender: Caller) -> None:
+        """The body is on its way; a slow one loses the place to those who need it."""
+        self._seat.begin_arriving(sender)
+
+    def receive(self, size: int) -> None:
+        """So many more bytes of the body are here; raises QueueFull."""
+        if not self._is_size_known:
+            self._seat.hold(Load(bytes=size))
+
+    def end(self) -> None:
+        """All of the body is here, or no more of it will come."""
+        self._seat.end_arriving()
 
     async def answer(self, photo: bytes, top_k: int) -> tuple[Answer, Source | None]:
         """What the model says of the request's one photo, and where its scores came from."""
-        if not self._size:
-            self._seat.hold(Load(bytes=len(photo)))
         scores, source = await self.model.scores_of(photo, self.terms, self._seat)
         return self.model.answer(photo, scores, self.terms, top_k), source
 
@@ -153,7 +164,7 @@ class Place:
         """
         self.photos = len(photos)
         self._seat.urgency, self._seat.deadline = terms.urgency, terms.deadline
-        self._seat.hold(Load(items=len(photos) - 1, bytes=0 if self._size else sum(map(_bytes, photos))))
+        self._seat.hold(Load(items=len(photos) - 1))
         each = (self.model.scores_of(photo, terms, self._seat) for photo in photos)
         found: list[Scores] = []
         for outcome in await asyncio.gather(*each, return_exceptions=True):

@@ -28,6 +28,7 @@ STATUSES: dict[type[Exception], int] = {
     errors.RequestError: 400,
     errors.BodyTooLarge: 413,
     errors.BodyTimeout: 408,
+    errors.HeadTimeout: 408,
     errors.ClientGone: 499,
     errors.ContentTypeUnsupported: 415,
     errors.Refused: 503,

@@ -1,67 +1,210 @@
-"""uvicorn's fast HTTP/1.1 protocol, with two things mended, and with a line to the client for those who work for it.
+"""uvicorn's fast HTTP/1.1 protocol, with guards, and with a line to the client for those who work for it.
 
-It would collect the head of a request without limit, and lose the body of a request that offers an upgrade, as Java's
-HttpClient does with each first one. Why not h11, which does neither: docs/decisions/0001-serving-stack.md.
+It would collect heads, trailers and requests without limit, wait for a slow client for ever, and lose the body of a
+request that offers an upgrade, as Java's HttpClient does with each first one. Why it is not h11:
+docs/decisions/0001-serving-stack.md. What each guard is for: docs/decisions/0021-guards.md.
 """
 
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from artifact.errors import HangtagError, HeadTimeout, MalformedRequest, TooManyConnections
+from service.connections import Connections
 from service.line import LINE, Line
+from service.schemas import Problem
 
 MAX_HEAD_BYTES = 64 * 2**10
+MAX_HEADERS = 128
+MAX_FRAMING_BYTES = 256 * 2**10  # of a body: what the sizes of its chunks, their extensions and its trailers take
+MAX_PIPELINED = 64  # requests that wait on a connection for the answer to the one before
+LEAST_TAKEN_BYTES = 16 * 2**10  # of an answer, each time that a client's patience runs out
 
-_BAD_REQUEST, _HEAD_TOO_LARGE = b"400 Bad Request", b"431 Request Header Fields Too Large"
+_BAD_REQUEST, _TIMEOUT = b"400 Bad Request", b"408 Request Timeout"
+_HEAD_TOO_LARGE, _UNAVAILABLE = b"431 Request Header Fields Too Large", b"503 Service Unavailable"
+
+# What a client may owe us: a request, the rest of its head, the rest of a body that nobody waits for, or to take its
+# answer. While a body is waited for, `service.intake` has its own limit.
+_Debt = Literal["request", "head", "rest", "answer"]
+
+
+class Patience(NamedTuple):
+    """Seconds: for a client between requests, and for one that stopped in the middle."""
+
+    idle: float
+    stalled: float
+
+
+class _Refused(Exception):
+    """Raised in what the parser calls, which then stops: the status line, and what is wrong."""
+
+    def __init__(self, status: bytes, error: HangtagError) -> None:
+        super().__init__(error)
+        self.status = status
+        self.error = error
+
+
+class _Enough(Exception):
+    """So many requests wait on this connection that no more of them are read."""
 
 
 class Protocol(HttpToolsProtocol):
     """One connection."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, everyone: Connections, patience: Patience, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._everyone = everyone
+        self._patience = patience
         self._fresh_parser()
-        self._head_bytes: int | None = 0  # of the head that is being read; None while none is
         self._line = Line()
+        self._part: Literal["head", "body"] | None = None  # of a request that is not whole yet
+        self._packet = 0  # bytes that are being parsed now
+        self._beside_body = 0  # bytes of this request that are not its body's
+        self._is_first = True  # no request has ended in this packet yet
+        self._is_deaf = False
+        self._debt: _Debt | None = None
+        self._untaken = 0  # bytes of its answer, when we last looked
+
+    def connection_made(self, transport: Any) -> None:
+        """Called by the loop."""
+        super().connection_made(transport)
+        if not self._everyone.opened(self):
+            self._refuse(_UNAVAILABLE, TooManyConnections("The service has all the connections that it may have."))
+        self._settle()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the loop."""
         self._line.cut()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
+        self._everyone.closed(self)
+
+    def end(self) -> None:
+        """Close the connection, without waiting until the client takes what it was sent."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Read on; a head over the limit, or what is no HTTP, ends the connection with an answer that says so."""
-        self._unset_keepalive_if_required()
+        """Read on; what is over a limit, or is no HTTP, ends the connection with an answer that says so."""
+        if self._is_deaf:
+            return
+        self._packet, self._is_first = len(data), True
         try:
             self.parser.feed_data(data)
+            self._check_size(len(data))
         except httptools.HttpParserUpgrade as offer:
             self._decline(data[offer.args[0] :])
-        except httptools.HttpParserError:
-            self._refuse(_BAD_REQUEST, "This is no HTTP/1.1 request.")
-        if self._head_bytes is not None:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(_HEAD_TOO_LARGE, f"Path and headers may have {MAX_HEAD_BYTES} bytes.")
+        except httptools.HttpParserError as error:
+            self._stop_parsing(error.__context__)
+        except _Refused as refused:
+            self._refuse(refused.status, refused.error)
+        self._settle()
+
+    def pause_writing(self) -> None:
+        """Called by the loop: the client takes its answers slower than we write them."""
+        super().pause_writing()
+        self._settle()
+
+    def resume_writing(self) -> None:
+        """Called by the loop."""
+        super().resume_writing()
+        self._settle()
 
     def on_message_begin(self) -> None:
         """Called by the parser."""
-        self._head_bytes = 0
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise _Enough
+        self._part = "head"
+        self._beside_body = 0 if self._is_first else -self._packet  # most of the packet is of other requests
         super().on_message_begin()
         self.scope[LINE] = self._line  # type: ignore[literal-required]  # ours, not ASGI's
 
     def on_headers_complete(self) -> None:
         """Called by the parser; a request that offers an upgrade is begun when `_decline` has read it again."""
-        self._head_bytes = None
+        self._check_head()
+        self._part = "body"
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser."""
+        self._beside_body -= len(body)
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """Called by the parser."""
+        self._part, self._is_first = None, False
         if not self.parser.should_upgrade():
             super().on_message_complete()
             if not self.pipeline:  # reading was paused if much of the body came at once, and nobody would see a hang-up
                 self.flow.resume_reading()
+
+    def on_response_complete(self) -> None:
+        """Called when an answer was written."""
+        super().on_response_complete()
+        self._settle()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Called when the client has owed us the same for too long."""
+        self.timeout_keep_alive_task = None
+        debt, self._debt = self._debt, None
+        if debt == "answer" and self._untaken - self.transport.get_write_buffer_size() >= LEAST_TAKEN_BYTES:
+            self._settle()
+        elif debt == "head":
+            self._everyone.ended("slow_head")
+            seconds = f"{self._patience.stalled:g} seconds"
+            self._refuse(_TIMEOUT, HeadTimeout(f"The head of the request did not arrive within {seconds}."))
+            self._settle()
+        else:
+            if debt != "request":
+                self._everyone.ended("slow_body" if debt == "rest" else "slow_reader")
+            self.end()
+
+    def _settle(self) -> None:
+        """Let time run out for what the client owes us, by the one timer that uvicorn has for idle connections."""
+        owed = self._owed()
+        if owed == self._debt:
+            return
+        if self._debt or owed != "request":  # else uvicorn has just set it
+            self._unset_keepalive_if_required()
+        self._debt = owed
+        if owed is None:
+            self._everyone.works(self)
+            return
+        self._everyone.waits(self)
+        if owed == "answer":
+            self._untaken = self.transport.get_write_buffer_size()
+        if self.timeout_keep_alive_task is None:
+            seconds = self._patience.idle if owed == "request" else self._patience.stalled
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _owed(self) -> _Debt | None:
+        if self.flow.write_paused or self.transport.is_closing():
+            return "answer"
+        if self.cycle and not self.cycle.response_complete:
+            return None
+        if self._part == "head":
+            return "head"
+        return "rest" if self._part else "request"
+
+    def _check_head(self) -> None:
+        """Raise _Refused if the head, which is whole now, is too large."""
+        if len(self.headers) > MAX_HEADERS:
+            raise _Refused(_HEAD_TOO_LARGE, MalformedRequest(f"A request may have {MAX_HEADERS} headers."))
+        if self._packet > MAX_HEAD_BYTES:  # else it was counted as it came
+            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            if size > MAX_HEAD_BYTES:
+                raise _head_too_large()
+
+    def _check_size(self, received: int) -> None:
+        """Raise _Refused if what has come of a request, and is not its body, is too large."""
+        if self._part is None:
+            return
+        self._beside_body += received
+        if self._part == "head" and self._beside_body > MAX_HEAD_BYTES:
+            raise _head_too_large()
+        if self._beside_body > MAX_HEAD_BYTES + MAX_FRAMING_BYTES:
+            raise _Refused(_BAD_REQUEST, MalformedRequest("The body is in too many chunks, or has too long trailers."))
 
     def _fresh_parser(self) -> None:
         self.parser = httptools.HttpRequestParser(self)
@@ -71,7 +214,7 @@ class Protocol(HttpToolsProtocol):
         """Read the request again as if it had offered no upgrade, which a server may overlook (RFC 9110, 7.8)."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":  # to the parser that is an upgrade, too
-            self._refuse(_BAD_REQUEST, "This is no proxy.")
+            self._refuse(_BAD_REQUEST, MalformedRequest("This is no proxy."))
             return
         lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
         lines += [
@@ -80,18 +223,33 @@ class Protocol(HttpToolsProtocol):
         self._fresh_parser()
         self.data_received(b"\r\n".join([*lines, b"", rest]))
 
-    def _refuse(self, status: bytes, detail: str) -> None:
-        body = b'{"title":"%s","status":%s,"detail":"%s","code":"request_malformed"}' % (
-            status[4:],
-            status[:3],
-            detail.encode(),
-        )
-        self.transport.write(
-            b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n"
-            % (status, len(body))
-            + body
-        )
+    def _stop_parsing(self, cause: BaseException | None) -> None:
+        if isinstance(
+            cause, _Enough
+        ):  # those that wait are answered, and the last of these answers ends the connection
+            self.pipeline[0][0].keep_alive = False
+            self._is_deaf = True
+        elif isinstance(cause, _Refused):
+            self._refuse(cause.status, cause.error)
+        else:
+            self._refuse(_BAD_REQUEST, MalformedRequest("This is no HTTP/1.1 request."))
+
+    def _refuse(self, status: bytes, error: HangtagError) -> None:
+        problem = Problem(title=status[4:].decode(), status=int(status[:3]), detail=str(error), code=error.code)
+        body = problem.model_dump_json().encode()
+        lines = [
+            b"HTTP/1.1 " + status,
+            b"Connection: close",
+            b"Content-Type: application/problem+json",
+            b"Content-Length: %d" % len(body),
+            *([b"Retry-After: 1"] if status == _UNAVAILABLE else []),
+        ]
+        self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
+
+
+def _head_too_large() -> _Refused:
+    return _Refused(_HEAD_TOO_LARGE, MalformedRequest(f"Path and headers may have {MAX_HEAD_BYTES} bytes."))
 
 
 def _without_upgrade(name: bytes, value: bytes) -> bytes:

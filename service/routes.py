@@ -26,6 +26,7 @@ _REFUSALS = (
     errors.EmptyImage,
     errors.ModelNotFound,
     errors.BodyTimeout,
+    errors.HeadTimeout,
     errors.BodyTooLarge,
     errors.TooManyPixels,
     errors.ContentTypeUnsupported,
@@ -37,6 +38,7 @@ _REFUSALS = (
     errors.InternalError,
     errors.ModelUnavailable,
     errors.Draining,
+    errors.TooManyConnections,
     errors.DeadlineExceeded,
 )
 

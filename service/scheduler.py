@@ -35,6 +35,16 @@ class Observer(Protocol):
         """An item left the queue for a runner."""
 
 
+class Sender(Protocol):
+    """Who sends what an item is made of."""
+
+    def is_slow(self) -> bool:
+        """Whether it sends so slowly that others may have its place."""
+
+    def put_out(self) -> None:
+        """It has no place any more."""
+
+
 @dataclass(eq=False, slots=True)
 class _Entry(Generic[Item, Result]):
     item: Item
@@ -66,6 +76,26 @@ class Seat(Generic[Item, Result]):
         """Take more room, as the item's size comes to be known; raises QueueFull."""
         self._bounds.take(load, self.urgency, self.held)
         self.held = Load(*map(add, self.held, load))
+
+    def begin_arriving(self, sender: Sender) -> None:
+        """What the item is made of is on its way; a slow sender is put out when others need the room."""
+        self._sender = sender
+        self._bounds.arriving[self] = None
+
+    def end_arriving(self) -> None:
+        """All of it is here."""
+        self._bounds.arriving.pop(self, None)
+
+    def is_slow(self) -> bool:
+        """Whether it arrives so slowly that others may have the room."""
+        return self._sender.is_slow()
+
+    def put_out(self) -> None:
+        """Give back what is held, and tell the sender."""
+        self.end_arriving()
+        self._bounds.give_back(self.held)
+        self.held = Load()
+        self._sender.put_out()
 
     async def run(self, item: Item) -> Result:
         """The item's result; raises its own error, InferenceFailed, or DeadlineExceeded."""
@@ -129,6 +159,7 @@ class Scheduler(Generic[Item, Result]):
         try:
             yield seat
         finally:
+            seat.end_arriving()
             self._bounds.give_back(seat.held)
             if not self._bounds.taken.items:
                 self._vacant.set()

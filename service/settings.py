@@ -57,6 +57,15 @@ class Settings(Options):
     max_body_bytes: int = Field(10 * 2**20, ge=1, description="bytes in one request body at most")
     max_pixels: int = Field(DEFAULT_MAX_PIXELS, ge=1, description="pixels that one image may declare at most")
     body_timeout_seconds: float = Field(30, gt=0, description="how long a request body may take to arrive")
+    max_connections: int = Field(
+        4096, ge=1, description="connections of one worker at most; the longest idle one gives way to one more"
+    )
+    keep_alive_seconds: float = Field(
+        65, gt=0, description="how long a connection may be idle; longer than clients and load balancers keep theirs"
+    )
+    client_timeout_seconds: float = Field(
+        10, gt=0, description="how long a client may stop in the head of a request, or take nothing of its answer"
+    )
     deadline_seconds: float = Field(
         30, gt=0, description="how long an image may take to be answered, if it asks for no less"
     )

@@ -12,7 +12,7 @@ from artifact.card import InputSpec, Resize
 from artifact.models.command import SUBCOMMANDS
 from benchmarks.command import BENCHMARKS
 from service import problems
-from service.metrics import COMPARISONS, DECISIONS, LOADS, OUTCOMES, REASONS, STAGES
+from service.metrics import COMPARISONS, DECISIONS, ENDS, LOADS, OUTCOMES, REASONS, STAGES
 from service.settings import Settings
 from support import ROOT, Service
 from training.recipe import (
@@ -108,7 +108,7 @@ def test_every_metric_is_documented(service: Service):
     assert ours == documented
 
 
-@pytest.mark.parametrize("values", [OUTCOMES, REASONS, STAGES, DECISIONS, LOADS, COMPARISONS])
+@pytest.mark.parametrize("values", [OUTCOMES, REASONS, STAGES, DECISIONS, LOADS, COMPARISONS, ENDS])
 def test_every_value_of_a_metrics_label_is_documented(values: tuple[str, ...]):
     for value in values:
         assert re.search(rf"= [^|]*\b{value}\b", REFERENCE)

@@ -33,7 +33,7 @@ class Infer:
         headers, caller = Headers(scope=scope), Caller(scope, receive, self._limits)
         with self._hosting.admitted(caller, model, version) as place:
             card, json_length = place.model.card, _json_length(headers)
-            request, images = _understood(await caller.body(), json_length, card.input, self._most)
+            request, images = _understood(await caller.body(place), json_length, card.input, self._most)
             with caller.attended():
                 scores = await place.scores(images, request.terms(place.terms))
         return respond(request, card, scores)

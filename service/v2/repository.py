@@ -1,5 +1,6 @@
 """The model repository as the protocol's extension has it: which versions there are, and models in and out."""
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -18,6 +19,8 @@ from service.v2 import described
 from service.v2.metadata import versions_of
 from service.v2.request import Lenient
 from service.v2.schemas import IndexEntry, State
+
+_MOST_BYTES = 64 * 2**10  # anybody may ask, and needs no place to: so many bodies must fit into memory at once
 
 _STATES: dict[Status, State] = {
     "loading": "LOADING",
@@ -48,6 +51,7 @@ class ChangeRequest(Lenient):
 def router(hosting: Hosting, limits: Limits, admin: Admin) -> APIRouter:
     """The routes under /v2/repository."""
     routes = APIRouter(prefix="/v2/repository")
+    limits = replace(limits, max_bytes=min(limits.max_bytes, _MOST_BYTES))
 
     changed: Json = {
         "dependencies": [Depends(admin)],
