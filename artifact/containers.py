@@ -25,9 +25,12 @@ _MAGICS: tuple[tuple[bytes, Kind], ...] = (
 _MAX_PARTS = 50_000  # chunks or segments; each costs microseconds, and a photo of 50 megapixels has a few thousand
 _MAX_PROFILES = 4  # each may inflate to a megabyte, and a PNG has at most one
 _MAX_SCANS = 100  # each walks the whole picture again; a progressive JPEG has about ten
+_MAX_SCANNED_PIXELS = 1_040_000_000  # by all scans of a JPEG together: 52 megapixels in 20; in CMYK it has 18
 _TIFF_WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}  # bytes, by type
 _TIFF_SHORT = 3
+_TIFF_BYTES = (1, 2, 6, 7)  # the types that are taken as they are, however many there are
 _TIFF_BLOCKS = (273, 279, 324, 325)  # where the strips start, how long they are; the same for tiles
+_GIF_FULL = 255  # bytes in a block, but in the last one
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # not stuffing, restarts or fill: none of them has a length
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_END, _JPEG_SCAN, _JPEG_APP1 = 0xD9, 0xDA, 0xE1
@@ -87,6 +90,8 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         scans += marker == _JPEG_SCAN
         if scans > _MAX_SCANS:
             raise UndecodableImage(f"The JPEG has over {_MAX_SCANS} scans; save it with a usual number and send that.")
+        if scans * header.size[0] * header.size[1] > _MAX_SCANNED_PIXELS:
+            raise UndecodableImage(f"{scans} scans are too many for a JPEG of this size; save it with a usual number.")
     raise _too_many_parts("JPEG")
 
 
@@ -147,16 +152,18 @@ def _png_is_whole(data: bytes) -> bool:
 
 
 def _gif_is_whole(data: bytes) -> bool:
-    """Over extensions and frames, block by block, until the trailer."""
-    at = 13 + _gif_table(data[10])
-    while data[at] != ord(";"):
-        if data[at] not in b"!,":
-            at += 1
-            continue
-        at += 2 if data[at] == ord("!") else 11 + _gif_table(data[at + 9])
-        while data[at]:
-            at += data[at] + 1
+    """Over extensions and frames, block by block, until the trailer; blocks that are full do not count as parts."""
+    at, parts = 13 + _gif_table(data[10]), 0
+    while data[at] != ord(";") and parts <= _MAX_PARTS:
+        parts += 1
+        if data[at] in b"!,":
+            at += 2 if data[at] == ord("!") else 11 + _gif_table(data[at + 9])
+            while (size := data[at]) and parts <= _MAX_PARTS:
+                at += size + 1
+                parts += size < _GIF_FULL
         at += 1
+    if parts > _MAX_PARTS:
+        raise _too_many_parts("GIF")
     return True
 
 
@@ -192,6 +199,8 @@ def _tiff_is_whole(data: bytes) -> bool:
         size = items * _TIFF_WIDTHS.get(kind, 0)
         start = value if size > 4 else at + 8  # noqa: PLR2004 - values of up to four bytes stand in place of the pointer
         left -= size
+        if items > _MAX_PARTS and kind not in _TIFF_BYTES:
+            raise _too_many_parts("TIFF")
         if left < 0 or start + size > len(data):
             return False
         if tag in _TIFF_BLOCKS and tag not in blocks and kind in (3, 4):

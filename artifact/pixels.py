@@ -51,6 +51,7 @@ _UPRIGHT = {
 }
 # What photos are saved with. The others are rarely used, and libtiff's fax prints a line for each row that is damaged.
 _TIFF_COMPRESSIONS = {"raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg"}
+_BMP_RUN_LENGTHS = {1, 2}  # Pillow decodes them in Python: seconds for ten megabytes, and nobody saves photos so
 _HARMLESS = ("extraneous bytes before marker", "Invalid SOS parameters for sequential JPEG")  # no pixel is lost
 
 
@@ -100,6 +101,8 @@ def _check_taken(photo: ImageFile.ImageFile) -> None:
         raise UnsupportedImageType("The samples have 32 bits or a sign; send an image of 8 or 16 bits a sample.")
     if photo.format == "TIFF" and photo.info.get("compression") not in _TIFF_COMPRESSIONS:
         raise UnsupportedImageType("The TIFF is compressed as fax or film; send one with LZW, Deflate, JPEG or none.")
+    if photo.format == "BMP" and photo.info.get("compression") in _BMP_RUN_LENGTHS:
+        raise UnsupportedImageType("The BMP is compressed by run lengths; send one that is not, or a PNG.")
 
 
 def _read(data: bytes, kind: Kind, spec: InputSpec, max_pixels: int) -> Image.Image:

@@ -4,11 +4,13 @@ import struct
 import time
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from artifact.errors import (
     EmptyImage,
@@ -175,6 +177,59 @@ def test_a_jpeg_of_endless_scans_is_refused():
     last = data.rindex(b"\xff\xda")
     with pytest.raises(UndecodableImage, match="over 100 scans"):
         decode(data[:-2] + data[last:-2] * 100 + b"\xff\xd9", spec())
+
+
+def raw_bmp(compression: int, body: bytes) -> bytes:
+    palette = bytes(4 * 256)
+    start = 54 + len(palette)
+    sizes = struct.pack("<IiiHHIIiiII", 40, 7_000, 7_000, 1, 8, compression, len(body), 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + sizes + palette + body
+
+
+def raw_tiff(strips: int, *more: tuple[int, int, int, bytes]) -> bytes:
+    """One pixel a strip, all of them the same one; `more` tags with type, count and values."""
+    tags = [(256, 4, 1, 1), (257, 4, 1, strips), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (277, 3, 1, 1)]
+    tags += [(273, 4, strips, struct.pack("<I", 8) * strips), (278, 4, 1, 1), (279, 4, strips, b"\1\0\0\0" * strips)]
+    tags += more
+    directory, values, start = b"", b"", 14 + 12 * len(tags)
+    for tag, kind, count, value in tags:
+        is_far = isinstance(value, bytes)
+        directory += struct.pack("<HHII", tag, kind, count, start + len(values) if is_far else value)
+        values += value if is_far else b""
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + directory + bytes(4) + values
+
+
+def of_many_scans(width: int, height: int, more: int) -> bytes:
+    data = saved(Image.new("RGB", (width, height)), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * more + b"\xff\xd9"
+
+
+GIF_START, GIF_END = b"GIF89a" + struct.pack("<HHBBB", 9, 9, 0, 0, 0), raw_gif((9, 9), (9, 9))[13:]
+COSTLY: dict[str, Callable[[], bytes]] = {  # each took a second or more, or hundreds of megabytes
+    "GIF with comments of a byte": lambda: GIF_START + b"!\xfe\1a\0" * 2_000_000 + GIF_END,
+    "GIF with one comment in bytes": lambda: GIF_START + b"!\xfe" + b"\1a" * 5_000_000 + b"\0" + GIF_END,
+    "GIF with bytes between its blocks": lambda: GIF_START + b"x" * 10_000_000 + GIF_END,
+    "BMP in runs of a pixel": lambda: raw_bmp(1, b"\1\5" * 5_000_000 + b"\0\1"),
+    "BMP in steps": lambda: raw_bmp(1, b"\0\2\0\xff" * 100 + b"\0\1"),
+    "TIFF in a million strips": lambda: raw_tiff(1_290_000),
+    "TIFF with a million fractions": lambda: raw_tiff(2, (282, 5, 1_200_000, bytes(9_600_000))),
+    "JPEG in more scans than its size allows": lambda: of_many_scans(3_500, 3_500, 80),
+}
+
+
+@pytest.mark.parametrize("kind", COSTLY)
+def test_what_only_costs_time_and_memory_is_refused_before_it_does(kind: str):
+    data = COSTLY[kind]()
+    tracemalloc.start()
+    start = time.thread_time()
+    try:
+        with pytest.raises((UndecodableImage, UnsupportedImageType), match=r"parts|run lengths|scans"):
+            decode(data, spec())
+        assert time.thread_time() - start < 1  # tracemalloc takes most of it
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @settings(max_examples=300, deadline=None)
