@@ -43,6 +43,7 @@ class HostedModel:
         self.card = card
         self.shadow: Shadow | None = None
         self._digest = card.files[MODEL_FILE]
+        self._max_pixels = settings.max_pixels
         self._cache = cache
         self._metrics = metrics
         self._scheduler: Scheduler[Photo, Scores] = Scheduler(
@@ -88,7 +89,7 @@ class HostedModel:
         """The scores of one photo that has a seat, and where they came from: None where no cache is kept."""
 
         async def run() -> Scores:
-            seat.hold(Load(pixels=_pixels(photo)))
+            seat.hold(Load(pixels=min(_pixels(photo), self._max_pixels)))  # what declares more will not be decoded
             return await seat.run(photo)
 
         if self._cache is None or not isinstance(photo, bytes):
