@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
 
-.PHONY: help serve train test check format openapi lock image-check clean
+.PHONY: help serve train test check format fuzz openapi lock image-check clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: .venv/dev.stamp  ## lint, check types and the import rule
 format: .venv/dev.stamp  ## format, and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+fuzz: .venv/dev.stamp  ## look for what the tests' examples do not find: 100,000 damaged pictures and more (minutes)
+	FUZZ=20 $(BIN)/pytest tests/test_fuzz.py
 
 openapi: .venv/dev.stamp  ## write docs/openapi.json anew
 	$(BIN)/python tests/described.py

@@ -16,8 +16,13 @@ from random import Random
 import httpx
 import psutil
 import pytest
-from mutated import pictures
+import schemathesis
+from hypothesis import HealthCheck, settings
+from requests import Session
+from schemathesis.specs.openapi import checks as conformance
+from test_openapi import DOCUMENT
 
+from mutated import pictures
 from support import CLASSIFY, Service, eventually, png
 
 TIMES = int(os.environ.get("FUZZ", "1"))
@@ -73,3 +78,54 @@ def test_5000_damaged_pictures_are_answered_without_an_error_of_ours_and_without
     assert fuzzed.metric("hangtag_items_total", outcome="failed") == 0
     assert fuzzed.classify(png(255)).json()["predictions"][0]["label"] == "light"
     assert "Traceback" not in fuzzed.log
+
+
+def no_error_of_ours(_: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
+    """Only whose own deadline has passed is told so with a 5xx."""
+    assert response.status_code < 500 or (response.status_code == 504 and "X-Request-Deadline-Ms" in case.headers)
+
+
+CHECKS = [
+    no_error_of_ours,
+    conformance.status_code_conformance,
+    conformance.content_type_conformance,
+    conformance.response_schema_conformance,
+    conformance.response_headers_conformance,
+]
+DESCRIBED, DESCRIBED_FOR_STRANGERS = (schemathesis.openapi.from_dict(DOCUMENT) for _ in range(2))
+DESCRIBED_FOR_STRANGERS.config.phases.coverage.enabled = TIMES > 1  # hundreds of ways to be told 404
+EXAMPLES = settings(
+    max_examples=5 * TIMES,
+    derandomize=TIMES == 1,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),  # how fast examples are made is not what is tested
+)
+
+
+@schemathesis.serializer("image/bmp", "image/tiff")
+def as_it_is(_: schemathesis.SerializationContext, value: object) -> object:
+    """Schemathesis knows how to send the other types of image."""
+    return value
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    with Session() as kept:
+        yield kept
+
+
+@DESCRIBED_FOR_STRANGERS.parametrize()
+@EXAMPLES
+def test_a_stranger_is_answered_as_is_described(case: schemathesis.Case, fuzzed: Service, session: Session):
+    case.call_and_validate(fuzzed.url, session, checks=CHECKS)
+
+
+@DESCRIBED.parametrize()
+@EXAMPLES
+def test_who_knows_a_model_and_the_key_is_answered_as_is_described(
+    case: schemathesis.Case, fuzzed: Service, session: Session
+):
+    known = {"model": "tiny", "version": "1"}
+    case.path_parameters = {name: known[name] for name in case.path_parameters}
+    case.call_and_validate(fuzzed.url, session, {"Authorization": "Bearer key"}, checks=CHECKS)
