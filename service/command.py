@@ -4,6 +4,7 @@ import logging
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import uvicorn
 
@@ -44,7 +45,7 @@ def _serve(settings: Settings, listener: socket.socket, first: bool) -> int:  # 
         app,
         log_level=settings.log_level,
         access_log=False,
-        http=Protocol,
+        http=partial(Protocol, app.refused),  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         server_header=False,
         proxy_headers=False,

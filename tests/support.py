@@ -275,6 +275,26 @@ class Service:
                 return float(value)
         raise AssertionError(f"no series {name} {labels}")
 
+    def workers(self) -> list[int]:
+        """The processes of the workers, oldest first."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return sorted(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until so many workers have joined, since the service was started."""
+        for said in ("started: ", "startup complete"):
+            while self.log.count(said) < count:
+                self.wait_for("(started: |startup complete)")
+
+    def kill(self, worker: int) -> int:
+        """Kill a worker and wait until another one is in its place; gives that one's process."""
+        others, joined = set(self.workers()), self.log.count("startup complete")
+        os.kill(worker, signal.SIGKILL)
+        self.wait_for(rf"worker {worker} was killed by (signal 9); another one takes its place")
+        self.wait_for_workers(joined + 1)
+        [new] = set(self.workers()) - others
+        return new
+
     def begin(self, image: bytes, model: str = "tiny") -> "HeldRequest":
         """Start a request and hold its body back; when this returns, the service has let it in."""
         return HeldRequest(self.url, f"/v1/models/{model}/classify", image)
