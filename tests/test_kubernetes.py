@@ -16,6 +16,7 @@ import yaml
 from PIL import Image
 
 from artifact.errors import OptionInvalid
+from artifact.pixels import DEFAULT_MAX_PIXELS
 from artifact.repository import Repository
 from artifact.rollout import Rollout
 from service.metrics import STAGES, Metrics
@@ -26,6 +27,7 @@ Manifest = dict[str, Any]
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 FOLDERS = ("base", "kserve", "models-volume")
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 CLIENTS = ROOT / ".venv-clients" / "bin" / "python"
 CORE = (".k8s.io", "apps", "autoscaling", "policy")  # groups whose schemas Kubernetes brings; v1 has none
 OLDEST = "1.30"  # the first that has preStop's `sleep` without being asked for it
@@ -33,7 +35,7 @@ VERSIONS = (OLDEST, kubernetes_validate.latest_version())
 NAME = {"app.kubernetes.io/name": "hangtag"}
 
 MIB = 2**20
-PIXEL_BYTES = 20  # that a decoder takes at most; a test below holds it
+PIXEL_BYTES, SIDE = 20, 2048  # what a decoder takes at most for a pixel, and the picture by which a test holds that
 ASIDE = 256 * MIB  # interpreter, libraries, and six models as they rest: 173 MiB measured
 WORST_OF_KIND = {"JPEG": "CMYK", "PNG": "RGBA", "WEBP": "RGBA", "TIFF": "RGBA"}
 
@@ -105,7 +107,7 @@ def peak(name):
     decode(Path(sys.argv[1], name).read_bytes(), InputSpec(height=96, width=96, channels=3, resize=Resize(fit="pad")))
     return 1024 * int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
 
-print(-peak("64") + peak("4096"))
+print(-peak("64") + peak("2048"))
 """
 # What the predictor of an InferenceService has beside the pod, and what its container is called.
 COMPONENT = {"labels", "minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "deploymentStrategy"}
@@ -126,8 +128,10 @@ def image(variable: str) -> str:
     return re.findall(rf"\b{variable}=(\S+)", dockerfile())[-1]
 
 
-def bytes_of(quantity: str) -> int:
-    return int(quantity.removesuffix("Gi")) * 2**30
+def worst(models: int, runners: int, settings: Settings) -> int:
+    """Bytes that a service takes when clients send to every model the worst that they may."""
+    of_a_model = settings.max_held_bytes + runners * PIXEL_BYTES * settings.max_pixels
+    return ASIDE + settings.cache_bytes + models * of_a_model
 
 
 @pytest.fixture
@@ -257,6 +261,12 @@ def test_prometheus_finds_the_service_by_its_labels():
     assert labels[MONITOR["spec"]["jobLabel"]] == "hangtag"
 
 
+def test_the_pages_that_the_manifests_name_are_there():
+    for path in KUBERNETES.glob("**/*.yaml"):
+        for page in re.findall(r"docs/[\w./-]+\.md", path.read_text()):
+            assert (ROOT / page).exists(), f"{path} names {page}"
+
+
 def test_every_path_that_is_asked_is_a_route():
     routes = json.loads((ROOT / "docs" / "openapi.json").read_text())["paths"]
     probes = [CONTAINER[f"{probe}Probe"]["httpGet"]["path"] for probe in ("startup", "readiness", "liveness")]
@@ -375,20 +385,27 @@ def test_requests_are_limits_in_whole_cores():
 
 
 def test_the_memory_limit_holds_the_worst_that_clients_may_send(settings: Settings):
-    runners = int(CONTAINER["resources"]["limits"]["cpu"])
-    of_a_model = settings.max_held_bytes + runners * PIXEL_BYTES * settings.max_pixels
-    worst = ASIDE + settings.cache_bytes + len(Repository(ROOT / "models").names()) * of_a_model
-    assert worst <= bytes_of(CONTAINER["resources"]["limits"]["memory"])
+    limits = CONTAINER["resources"]["limits"]
+    needed = worst(len(Repository(ROOT / "models").names()), int(limits["cpu"]), settings)
+    assert needed <= int(limits["memory"].removesuffix("Gi")) * 1024 * MIB
+
+
+def test_operations_reckon_with_the_same_memory():
+    table = re.findall(r"^\| (\d) \| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$", OPERATIONS, re.MULTILINE)
+    assert len(table) == 3
+    for models, *cells in table:
+        for cell, pixels in zip(cells, (12_000_000, 25_000_000, DEFAULT_MAX_PIXELS), strict=True):
+            assert int(cell.replace(",", "")) == round(worst(int(models), 2, Settings(max_pixels=pixels)) / MIB)
 
 
 @pytest.mark.parametrize(("kind", "mode"), WORST_OF_KIND.items())
 def test_no_decoder_takes_more_memory_for_a_pixel_than_is_reckoned_with(kind: str, mode: str, tmp_path: Path):
-    for side in (64, 4096):
-        Image.new(mode, (side, side)).save(tmp_path / str(side), kind, exif=TURNED)
+    for side in (64, SIDE):
+        Image.new(mode, (side, side)).save(tmp_path / str(side), kind, exif=TURNED, progressive=True)
     ran = subprocess.run(
         [sys.executable, "-c", PEAK, tmp_path], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
-    assert 0 < round(float(ran.stdout) / 4096**2) <= PIXEL_BYTES
+    assert 0 < round(float(ran.stdout) / SIDE**2) <= PIXEL_BYTES
 
 
 def test_a_volume_that_tells_of_no_change_is_looked_at(tmp_path: Path):
