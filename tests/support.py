@@ -37,7 +37,7 @@ SPEC = InputSpec(height=8, width=8, channels=1, resize=Resize(fit="stretch"))
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
 OnShelf = Callable[..., tuple[int, str, str]]
 Extra = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
-PATIENCE = 30  # seconds until a test that waits for an event gives up
+PATIENCE = 60  # seconds until a test that waits for an event gives up
 CLASSIFY = "/v1/models/tiny/classify"
 
 
@@ -236,10 +236,13 @@ class Service:
 
     def wait_for(self, pattern: str) -> str:
         """The first group of the next log line that matches."""
-        while line := self._lines.get(timeout=PATIENCE):
-            self.log += line
-            if found := re.search(pattern, line):
-                return found[1]
+        try:
+            while line := self._lines.get(timeout=PATIENCE):
+                self.log += line
+                if found := re.search(pattern, line):
+                    return found[1]
+        except queue.Empty:
+            raise AssertionError(f"the service did not say {pattern!r}:\n{self.log}") from None
         raise AssertionError(f"the service ended before it said {pattern!r}:\n{self.log}")
 
     def signal(self, number: signal.Signals) -> None:
