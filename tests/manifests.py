@@ -48,7 +48,7 @@ POD = DEPLOYMENT["spec"]["template"]["spec"]
 [CONTAINER] = POD["containers"]
 [PORT] = CONTAINER["ports"]
 
-# What the predictor of an InferenceService has beside the pod, and what its container is called.
+# What the predictor of an InferenceService has beside its pod.
 COMPONENT = {"labels", "minReplicas", "maxReplicas", "scaleMetric", "scaleTarget", "deploymentStrategy"}
 PREDICTOR = INFERENCE_SERVICE["spec"]["predictor"]
 PODS = [POD, KEEPER["spec"]["template"]["spec"], {k: v for k, v in PREDICTOR.items() if k not in COMPONENT}]

@@ -1,8 +1,9 @@
-"""How much memory a service needs for the worst that clients may send, as docs/operations.md reckons."""
+"""What docs/operations.md reckons: cores for photos a second, and memory for the worst that clients may send."""
 
 import re
 import subprocess
 import sys
+from math import ceil
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ from PIL import Image
 
 from artifact.pixels import DEFAULT_MAX_PIXELS
 from artifact.repository import Repository
-from manifests import CONTAINER, settings_of
+from manifests import AUTOSCALER, CONTAINER, settings_of
 from service.settings import Settings
 from support import PATIENCE, ROOT
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 MIB = 2**20
+BUSY = 0.6  # of the cores, at the peak
 PIXEL_BYTES, SIDE = 20, 2048  # what a decoder takes at most for a pixel, and the picture by which a test holds that
 ASIDE = 256 * MIB  # interpreter, libraries, and six models as they rest: 173 MiB measured
 WORST_OF_KIND = {"JPEG": "CMYK", "PNG": "RGBA", "WEBP": "RGBA", "TIFF": "RGBA"}
@@ -53,6 +55,21 @@ def test_operations_reckon_with_the_same_memory():
     for models, *cells in table:
         for cell, pixels in zip(cells, (12_000_000, 25_000_000, DEFAULT_MAX_PIXELS), strict=True):
             assert int(cell.replace(",", "")) == round(worst(int(models), 2, Settings(max_pixels=pixels)) / MIB)
+
+
+def test_operations_reckon_cores_and_pods_by_their_own_formula():
+    table = re.findall(r"^\| ([\d,]+) \| (\d+) \| (\d+)(?: \(.*\))? \|$", OPERATIONS, re.MULTILINE)
+    assert len(table) == 4
+    of_a_pod = int(CONTAINER["resources"]["limits"]["cpu"])
+    for peak, cores, pods in table:
+        needed = ceil(int(peak.replace(",", "")) / (BUSY * 297))
+        assert (int(cores), int(pods)) == (needed, max(AUTOSCALER["spec"]["minReplicas"], ceil(needed / of_a_pod) + 1))
+
+
+def test_the_autoscaler_keeps_cores_as_busy_as_operations_reckon():
+    [cores] = [metric["resource"] for metric in AUTOSCALER["spec"]["metrics"] if metric["type"] == "Resource"]
+    assert cores["target"]["averageUtilization"] == 100 * BUSY
+    assert f"peak / ({BUSY} x r)" in OPERATIONS
 
 
 @pytest.mark.parametrize(("kind", "mode"), WORST_OF_KIND.items())
