@@ -7,12 +7,12 @@ from dataclasses import astuple, dataclass, fields
 from math import sqrt
 from pathlib import Path
 from statistics import linear_regression, pvariance
-from typing import NamedTuple
 
 import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.finding import Finding
 from benchmarks.serving import Served
 
 WAITING = ("hangtag_queue_items",)  # gauges of what is under way
@@ -34,16 +34,6 @@ class Rest:
     files: int
     threads: int
     waiting: float
-
-
-class Finding(NamedTuple):
-    """Something that was seen, in a sentence, and whether it is as claimed."""
-
-    holds: bool
-    sentence: str
-
-    def __str__(self) -> str:
-        return self.sentence if self.holds else f"{self.sentence}: IT IS NOT SO"
 
 
 class Rests:
