@@ -7,12 +7,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from artifact.answer import Answer
+from artifact.expectation import Expectation
 
 _MODEL = ("model_name", "model_version")
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SHARES = tuple(step / 20 for step in range(1, 21))
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
+ALERTING = ("429", "500", "503", "504")  # statuses of a classification that alerts count
 OUTCOMES = ("ok", "invalid", "rejected", "expired", "failed", "cancelled")
 REASONS = ("queue_full", "model_unavailable", "draining")
 SOURCES = ("hit", "collapsed", "miss")
@@ -52,6 +54,27 @@ class Metrics:
         )
         self.confidence = Histogram(
             "hangtag_confidence", "Score of the best label.", _MODEL, buckets=_SHARES, registry=r
+        )
+        self.expected_labels = Gauge(
+            "hangtag_expected_predictions_ratio",
+            "Share of the test photos that have this best label.",
+            (*_MODEL, "label"),
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.expected_confidence = Gauge(
+            "hangtag_expected_confidence",
+            "Mean score of the best label on the test photos.",
+            _MODEL,
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.expected_accepted = Gauge(
+            "hangtag_expected_accepted_ratio",
+            "Share of the test photos whose answer was accepted.",
+            _MODEL,
+            registry=r,
+            multiprocess_mode="livemax",
         )
         self.cached = Counter(
             "hangtag_cache_requests_total", "Images, by where their scores came from.", (*_MODEL, "source"), registry=r
@@ -116,8 +139,9 @@ class Metrics:
         )
 
     def expect(self, method: str, route: str) -> None:
-        """Let the series of a route exist at zero."""
-        self.requests.labels(method, route, "200")
+        """Let the series of a route exist at zero, as no rate sees what was counted before the first scrape."""
+        for status in ("200", *ALERTING) if method == "POST" else ("200",):
+            self.requests.labels(method, route, status)
         self.request_seconds.labels(method, route)
 
 
@@ -149,6 +173,13 @@ class ModelMetrics:
             for decision in DECISIONS
         }
         self._ready.set(1)
+
+    def expect(self, expectation: Expectation) -> None:
+        """Say what the answers should look like."""
+        for label, share in expectation.labels.items():
+            self._metrics.expected_labels.labels(*self._model, label).set(share)
+        self._metrics.expected_confidence.labels(*self._model).set(expectation.confidence)
+        self._metrics.expected_accepted.labels(*self._model).set(expectation.accepted)
 
     def retired(self, digest: str) -> None:
         """The version answers no more."""
