@@ -82,6 +82,12 @@ class Metrics:
         self.cache_bytes = Gauge(
             "hangtag_cache_bytes", "Memory that kept scores take.", registry=r, multiprocess_mode="livesum"
         )
+        self.memory_limit = Gauge(
+            "hangtag_memory_limit_bytes",
+            "Memory that the whole service may take; 0 without a limit.",
+            registry=r,
+            multiprocess_mode="livemax",
+        )
         self.model_info = Gauge(
             "hangtag_model_info",
             "1, with the digest of the loaded model.",
