@@ -14,6 +14,8 @@ from service.classify import Classify, Shortcut
 from service.hosting import Hosting
 from service.intake import Limits
 from service.metrics import Metrics
+from service.record import Reporter
+from service.requestlog import RequestLog
 from service.settings import Settings
 from service.telemetry import Telemetry
 from service.v2 import routes as v2
@@ -30,6 +32,7 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
     release = version("hangtag")
     metrics = Metrics(release, shared=settings.workers > 1)
     hosting = Hosting(settings, metrics)
+    reporters = _reporters(settings, release)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -44,6 +47,8 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
                 await watching
         await loading
         await hosting.close()
+        for reporter in reporters:
+            await asyncio.to_thread(reporter.close)
 
     app = FastAPI(
         version=release,
@@ -63,7 +68,17 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
     for path, operations in openapi.complete(app.openapi())["paths"].items():
         for method in operations:
             metrics.expect(method.upper(), path)
-    return Telemetry(Shortcut(app, classify), metrics, hosting), hosting
+    return Telemetry(Shortcut(app, classify), metrics, hosting, *reporters), hosting
+
+
+def _reporters(settings: Settings, release: str) -> list[Reporter]:
+    """Who is told of each request: traces first, so that the log can name the spans."""
+    log = RequestLog(settings.log_requests_per_second)
+    if settings.otlp_endpoint is None:
+        return [log]
+    from service.spans import Spans  # noqa: PLC0415 - half a second, and the extra `otlp`, that only traces need
+
+    return [Spans(str(settings.otlp_endpoint), settings.otlp_share, release), log]
 
 
 def _limits(settings: Settings) -> Limits:

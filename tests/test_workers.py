@@ -41,7 +41,7 @@ def test_what_workers_count_is_one_count_and_outlives_a_worker_that_was_killed(b
         assert both.classify(png(0)).status_code == 200
     before = workers(both)
     os.kill(before[1], signal.SIGKILL)
-    both.wait_for(rf"ERROR: +worker {before[1]} was killed by (signal 9); another one takes its place")
+    both.wait_for(rf"error +\] worker {before[1]} was killed by (signal 9); another one takes its place")
     wait_for_workers(both, 3)
     after = workers(both)
     assert len(after) == 2
