@@ -13,6 +13,7 @@ BENCHMARKS = {
     "refusal": "what a request costs that finds no place",
     "peers": "other servers and ours, side by side",
     "reload": "what requests and memory have of new versions under load",
+    "scrape": "how long a scrape takes, and holds up others",
     "stalls": "how long the machine itself keeps every program waiting",
     "versions": "two versions of a model, such as float and 8 bits, under load",
 }
