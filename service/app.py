@@ -12,6 +12,7 @@ from service.admin import Admin
 from service.classify import Classify, Shortcut
 from service.hosting import Hosting
 from service.intake import Limits
+from service.memory import memory_limit
 from service.metrics import Metrics
 from service.protocol import REFUSALS
 from service.settings import Settings
@@ -29,6 +30,7 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[Telemet
     """
     release = version("hangtag")
     metrics = Metrics(release, shared=settings.workers > 1)
+    metrics.memory_limit.set(memory_limit(settings))
     hosting = Hosting(settings, metrics)
 
     @asynccontextmanager

@@ -11,7 +11,7 @@ import uvicorn
 from service.app import create_app
 from service.memory import return_large_blocks
 from service.protocol import Protocol
-from service.server import BACKLOG, Server, bind, hold_back_reloads
+from service.server import BACKLOG, Server, bind, doors, hold_back_reloads
 from service.settings import Settings
 from service.way import SWITCH_SECONDS
 from service.workers import Workers
@@ -55,7 +55,7 @@ def _serve(settings: Settings, listener: socket.socket, first: bool) -> int:  # 
         timeout_keep_alive=65,
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # uvicorn only adds it to a time
     )
-    Server(config, hosting.drain, settings.drain_seconds, hosting.request_reload).run([listener])
+    Server(config, hosting.drain, settings.drain_seconds, hosting.request_reload).run(doors(listener))
     return 1 if hosting.given_up else 0
 
 

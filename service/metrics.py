@@ -6,6 +6,7 @@ from platform import python_version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from artifact.answer import Answer
+from artifact.expectation import Expectation
 from service.counts import Counts
 from service.processes import Processes
 
@@ -54,11 +55,38 @@ class Metrics:
         self.confidence = Histogram(
             "hangtag_confidence", "Score of the best label.", _MODEL, buckets=_SHARES, registry=r
         )
+        self.expected_labels = Gauge(
+            "hangtag_expected_predictions_ratio",
+            "Share of the test photos that have this best label.",
+            (*_MODEL, "label"),
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.expected_confidence = Gauge(
+            "hangtag_expected_confidence",
+            "Mean score of the best label on the test photos.",
+            _MODEL,
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.expected_accepted = Gauge(
+            "hangtag_expected_accepted_ratio",
+            "Share of the test photos whose answer was accepted.",
+            _MODEL,
+            registry=r,
+            multiprocess_mode="livemax",
+        )
         self.cached = Counter(
             "hangtag_cache_requests_total", "Images, by where their scores came from.", (*_MODEL, "source"), registry=r
         )
         self.cache_bytes = Gauge(
             "hangtag_cache_bytes", "Memory that kept scores take.", registry=r, multiprocess_mode="livesum"
+        )
+        self.memory_limit = Gauge(
+            "hangtag_memory_limit_bytes",
+            "Memory that the whole service may take; 0 without a limit.",
+            registry=r,
+            multiprocess_mode="livemax",
         )
         self.model_info = Gauge(
             "hangtag_model_info",
@@ -163,6 +191,13 @@ class ModelMetrics:
             for decision in DECISIONS
         }
         self._ready.set(1)
+
+    def expect(self, expectation: Expectation) -> None:
+        """Say what the answers should look like."""
+        for label, share in expectation.labels.items():
+            self._metrics.expected_labels.labels(*self._model, label).set(share)
+        self._metrics.expected_confidence.labels(*self._model).set(expectation.confidence)
+        self._metrics.expected_accepted.labels(*self._model).set(expectation.accepted)
 
     def retired(self, digest: str) -> None:
         """The version answers no more."""

@@ -12,6 +12,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.line import LINE, Line
+from service.one_write import OneWrite
 
 MAX_HEAD_BYTES = 64 * 2**10
 
@@ -58,6 +59,7 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes = None
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+            self.cycle.transport = OneWrite(self.transport)
 
     def on_message_complete(self) -> None:
         """Called by the parser."""

@@ -26,6 +26,7 @@ from PIL import Image
 
 from artifact.card import Export, InputSpec, ModelCard, Resize, SplitFigures, TrainingData, Weights
 from artifact.digest import digest_files
+from artifact.expectation import PREDICTIONS_FILE
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
 from artifact.repository import MODEL_FILE, REPORT_FILE, Repository
@@ -37,7 +38,7 @@ SPEC = InputSpec(height=8, width=8, channels=1, resize=Resize(fit="stretch"))
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
 OnShelf = Callable[..., tuple[int, str, str]]
 Extra = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
-PATIENCE = 30  # seconds until a test that waits for an event gives up
+PATIENCE = 60  # seconds until a test that waits for an event gives up
 CLASSIFY = "/v1/models/tiny/classify"
 
 
@@ -163,8 +164,12 @@ def publish(
     model: onnx.ModelProto | None = None,
     trained: onnx.ModelProto | None = None,
     report: bytes | None = None,
+    predictions: np.ndarray | None = None,
 ) -> Path:
-    """Publish the tiny model as export does; gives the version's folder. `trained` gives the golden scores."""
+    """Publish the tiny model as export does; gives the version's folder. `trained` gives the golden scores.
+
+    `predictions` are the scores that it had for its test photos.
+    """
     described = described or card()
     repository = Repository(root)
     staged = repository.stage(described.name)
@@ -175,10 +180,13 @@ def publish(
     scores = Session(sealed(trained, described) if trained else model, described).run(pixels)
     GoldenSamples(images, pixels, scores).save(staged / GOLDEN_FILE)
     files = [MODEL_FILE, GOLDEN_FILE]
+    (staged / REPORT_FILE).parent.mkdir()
     if report is not None:
         files.append(REPORT_FILE)
-        (staged / REPORT_FILE).parent.mkdir()
         (staged / REPORT_FILE).write_bytes(report)
+    if predictions is not None:
+        files.append(PREDICTIONS_FILE)
+        np.savez(staged / PREDICTIONS_FILE, scores=predictions)
     complete = described.model_copy(update={"files": digest_files(staged, files)})
     return repository.publish(staged, complete)
 
@@ -236,10 +244,13 @@ class Service:
 
     def wait_for(self, pattern: str) -> str:
         """The first group of the next log line that matches."""
-        while line := self._lines.get(timeout=PATIENCE):
-            self.log += line
-            if found := re.search(pattern, line):
-                return found[1]
+        try:
+            while line := self._lines.get(timeout=PATIENCE):
+                self.log += line
+                if found := re.search(pattern, line):
+                    return found[1]
+        except queue.Empty:
+            raise AssertionError(f"the service did not say {pattern!r}:\n{self.log}") from None
         raise AssertionError(f"the service ended before it said {pattern!r}:\n{self.log}")
 
     def signal(self, number: signal.Signals) -> None:
