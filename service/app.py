@@ -1,7 +1,7 @@
 """The app, put together: each part gets what it needs through its constructor; the lifespan opens and closes them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
@@ -14,6 +14,7 @@ from service.classify import Classify, Shortcut
 from service.hosting import Hosting
 from service.intake import Limits
 from service.metrics import Metrics
+from service.pulse import Pulse
 from service.settings import Settings
 from service.telemetry import Telemetry
 from service.v2 import routes as v2
@@ -22,17 +23,24 @@ from service.watch import watch
 from service.workers import tell_others
 
 
-def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp, Hosting]:
+def create_app(
+    settings: Settings, *, load_first: bool = False, sign_of_life: Callable[[], None] | None = None
+) -> tuple[ASGIApp, Hosting]:
     """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none.
 
-    It is alive at once, and ready when the models are; with `load_first`, it is not alive before.
+    It is alive at once, and ready when the models are; with `load_first`, it is not alive before. A `sign_of_life` is
+    given at each beat of its pulse.
     """
     release = version("hangtag")
     metrics = Metrics(release, shared=settings.workers > 1)
-    hosting = Hosting(settings, metrics)
+    pulse = Pulse(settings.stuck_seconds)
+    if sign_of_life:
+        pulse.join(sign_of_life)
+    hosting = Hosting(settings, metrics, pulse)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        pulse.start()
         loading = asyncio.create_task(hosting.load())
         if load_first:
             await loading
@@ -44,6 +52,7 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
                 await watching
         await loading
         await hosting.close()
+        pulse.stop()
 
     app = FastAPI(
         version=release,
