@@ -6,17 +6,18 @@ from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from service import admin, health, openapi, problems, routes
 from service.admin import Admin
 from service.classify import Classify, Shortcut
 from service.hosting import Hosting
 from service.intake import Limits
+from service.memory import memory_limit
 from service.metrics import Metrics
+from service.protocol import REFUSALS
 from service.pulse import Pulse
 from service.settings import Settings
-from service.telemetry import Telemetry
+from service.telemetry import OTHER, UNMATCHED, Telemetry
 from service.v2 import routes as v2
 from service.v2.infer import Infer
 from service.watch import watch
@@ -25,7 +26,7 @@ from service.workers import tell_others
 
 def create_app(
     settings: Settings, *, load_first: bool = False, sign_of_life: Callable[[], None] | None = None
-) -> tuple[ASGIApp, Hosting]:
+) -> tuple[Telemetry, Hosting]:
     """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none.
 
     It is alive at once, and ready when the models are; with `load_first`, it is not alive before. A `sign_of_life` is
@@ -33,6 +34,7 @@ def create_app(
     """
     release = version("hangtag")
     metrics = Metrics(release, shared=settings.workers > 1)
+    metrics.memory_limit.set(memory_limit(settings))
     pulse = Pulse(settings.stuck_seconds)
     if sign_of_life:
         pulse.join(sign_of_life)
@@ -70,8 +72,9 @@ def create_app(
     app.include_router(health.router(hosting, metrics))
     problems.install(app)
     for path, operations in openapi.complete(app.openapi())["paths"].items():
-        for method in operations:
-            metrics.expect(method.upper(), path)
+        for method, operation in operations.items():
+            metrics.expect(method.upper(), path, [int(each) for each in operation["responses"] if each != "default"])
+    metrics.expect(OTHER, UNMATCHED, REFUSALS)
     return Telemetry(Shortcut(app, classify), metrics, hosting), hosting
 
 

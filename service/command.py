@@ -4,6 +4,7 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import uvicorn
 
@@ -11,7 +12,7 @@ from service.app import create_app
 from service.ending import leave
 from service.memory import return_large_blocks
 from service.protocol import Protocol
-from service.server import BACKLOG, Server, bind, hold_back_reloads
+from service.server import BACKLOG, Server, bind, doors, hold_back_reloads
 from service.settings import Settings
 from service.way import SWITCH_SECONDS
 from service.workers import Workers
@@ -50,7 +51,7 @@ def _serve(
         app,
         log_level=settings.log_level,
         access_log=False,
-        http=Protocol,
+        http=partial(Protocol, app.refused),  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         server_header=False,
         proxy_headers=False,
@@ -60,7 +61,7 @@ def _serve(
         timeout_keep_alive=65,
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # uvicorn only adds it to a time
     )
-    Server(config, hosting.drain, settings.drain_seconds, hosting.request_reload).run([listener])
+    Server(config, hosting.drain, settings.drain_seconds, hosting.request_reload).run(doors(listener))
     return hosting.exit_code
 
 

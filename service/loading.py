@@ -61,6 +61,8 @@ class Loader:
             metrics.load_ended("failed")
             raise
         metrics.load_ended("ok")
+        if loaded.expectation:
+            metrics.expect(loaded.expectation)
         logger.info(
             "model %s %s is ready on %s: %d runners of %d threads, batches to %d",
             *(name, version, loaded.session.provider),
@@ -98,7 +100,8 @@ class Loader:
         session.warm_up()
         golden = artifact.golden.first(WARM_UP_SAMPLES)
         golden.verify(session.run, card.input, tolerance=card.export.golden_tolerance)
-        return Loaded(card, golden, session, way, None if session.provider == CPU else self._decoders)
+        decoders = None if session.provider == CPU else self._decoders
+        return Loaded(card, golden, artifact.expectation, session, way, decoders)
 
     def _session(self, artifact: Artifact, device: Device, way: Way) -> Session:
         return Session(

@@ -12,6 +12,7 @@ from artifact.answer import Answer, answer
 from artifact.card import ModelCard
 from artifact.containers import declared_pixels
 from artifact.errors import ClientGone, DeadlineExceeded, ImageError, Refused, RequestError
+from artifact.expectation import Expectation
 from artifact.golden import GoldenSamples
 from artifact.repository import MODEL_FILE
 from artifact.session import Session
@@ -35,6 +36,7 @@ class Loaded:
 
     card: ModelCard
     golden: GoldenSamples
+    expectation: Expectation | None
     session: Session
     way: Way
     decoders: Executor | None

@@ -1,6 +1,7 @@
 """What an error means in HTTP: the one place that maps our errors to statuses, and to what each API has for errors."""
 
 import logging
+from functools import lru_cache
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -97,5 +98,11 @@ def _answer(scope: Scope, status: int, code: str, detail: str, headers: dict[str
     """A problem document (RFC 9457), or under /v2 what the Open Inference Protocol has for errors."""
     if f"{scope['path']}/".startswith("/v2/"):
         return Response(ErrorResponse(error=detail).model_dump_json(), status, headers, "application/json")
-    problem = Problem(title=PHRASES.get(status, "Client Closed Request"), status=status, detail=detail, code=code)
-    return Response(problem.model_dump_json(), status, headers, PROBLEM_JSON)
+    return Response(_document(status, code, detail), status, headers, PROBLEM_JSON)
+
+
+@lru_cache(64)
+def _document(status: int, code: str, detail: str) -> bytes:
+    """A problem document; a flood of refusals has one for all."""
+    title = PHRASES.get(status, "Client Closed Request")
+    return Problem(title=title, status=status, detail=detail, code=code).model_dump_json().encode()

@@ -13,6 +13,7 @@ from artifact.errors import AddressInUse, AddressUnavailable
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BACKLOG = 2048  # connections that wait to be accepted
+_DOORS = 16
 
 _ARRIVAL_TICKS, _TICK_SECONDS = 25, 0.01  # for a request on its way, when nobody new is let in
 
@@ -65,7 +66,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn calls it
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
 
@@ -99,6 +100,14 @@ def hold_back_reloads() -> None:
 def let_reloads_through() -> None:
     """Take SIGHUP, and one that has waited."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
+def doors(listener: socket.socket) -> list[socket.socket]:
+    """A listening socket several times over: libuv takes one connection from each in a turn of the event loop.
+
+    In a flood a turn takes a tenth of a second, and a new client, such as a probe, would wait for one who came before.
+    """
+    return [listener, *(listener.dup() for _ in range(_DOORS - 1))]
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:

@@ -16,7 +16,7 @@ from service.problems import answer
 
 logger = logging.getLogger("hangtag")
 
-UNMATCHED = "unmatched"
+UNMATCHED, OTHER = "unmatched", "other"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SAFE_ID = re.compile(rb"[\w.:-]{1,128}")
@@ -37,8 +37,7 @@ class Telemetry:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, self._hosting, receive, send)
-        started = perf_counter()
+        exchange = _Exchange(scope, self._metrics, self._hosting, receive, send)
         try:
             await self._app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:  # a shutdown ran out of time; nothing else cancels requests
@@ -48,20 +47,22 @@ class Telemetry:
             logger.exception("request %s failed", exchange.request_id)
             await exchange.fail(scope, InternalError("The service failed; its log says why."))
         finally:
-            self._count(scope, exchange.status, perf_counter() - started)
+            exchange.count()
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        method = scope["method"] if scope["method"] in _METHODS else "other"
-        route = getattr(scope.get("route"), "path", UNMATCHED)
-        self._metrics.requests.labels(method, route, str(status)).inc()
-        self._metrics.request_seconds.labels(method, route).observe(seconds)
+    def refused(self, status: int) -> None:
+        """Count what was answered before there was a request."""
+        self._metrics.requests.labels(OTHER, UNMATCHED, str(status)).inc()
 
 
 class _Exchange:
     """One request and its answer, as they pass."""
 
-    def __init__(self, scope: Scope, hosting: Hosting, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, metrics: Metrics, hosting: Hosting, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
+        self._scope = scope
+        self._metrics = metrics
+        self._started = perf_counter()
+        self._is_counted = False
         self.request_id = scope.setdefault("state", {})["request_id"] = _request_id(headers)
         self._body_is_held = headers.get(b"expect", b"").lower() == b"100-continue"
         self._hosting = hosting
@@ -86,7 +87,18 @@ class _Exchange:
             if self._body_is_held or self._hosting.draining:
                 headers.append((b"connection", b"close"))
             message["headers"] = headers
+        elif not message.get("more_body"):
+            self.count()
         await self._send(message)
+
+    def count(self) -> None:
+        """Count it once, before the client can know that its answer is whole: who looks then finds it counted."""
+        if self._is_counted:
+            return
+        self._is_counted = True
+        method = self._scope["method"] if self._scope["method"] in _METHODS else OTHER
+        route = getattr(self._scope.get("route"), "path", UNMATCHED)
+        self._metrics.answered(method, route, self.status, perf_counter() - self._started)
 
     async def fail(self, scope: Scope, error: HangtagError) -> None:
         """Answer with an error, unless an answer was begun."""

@@ -1,14 +1,13 @@
 """Several processes that answer at one port: started, watched, replaced and stopped by the one that was called.
 
 Each binds the port for itself (SO_REUSEPORT), and the kernel deals connections out to those that listen. What they
-count goes to files that all of them read, so whichever is scraped speaks for all: docs/decisions/0010-workers.md.
+count goes to files that all of them read (`service.counts`). Why so: docs/decisions/0010-workers.md.
 """
 
 import logging
 import os
 import signal
 import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from ctypes import c_uint64
@@ -18,9 +17,8 @@ from multiprocessing.sharedctypes import RawValue
 from threading import Thread
 from time import monotonic, sleep
 
-from prometheus_client import multiprocess
-
 from artifact.repository import Repository
+from service.counts import count_as, counts_in_files, forget_gauges, remove_files
 from service.ending import REPLACE_ME, leave
 from service.pulse import BEATS, Still
 from service.server import bind, hold_back_reloads, let_reloads_through
@@ -30,19 +28,18 @@ logger = logging.getLogger("hangtag")
 
 Serve = Callable[[Settings, socket.socket, bool, Callable[[], None]], int]
 
-COUNTS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when it is imported
-
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SHORT_LIFE, _PAUSE = 5.0, 1.0  # seconds
 
 
 class _Life:
-    """What the first process knows of a worker: since when it lives, and whether its event loop turns.
+    """What the first process knows of a worker: its number, since when it lives, and whether its event loop turns.
 
     A worker adds one to a number that they share at each beat of its pulse; until its first one it is starting.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.began = monotonic()
         self.beats = RawValue(c_uint64)
         self._still = Still()
@@ -73,11 +70,11 @@ class Workers:
             bind(
                 self._settings.host, self._port, shared=True
             ),  # so that nobody else takes it while a worker is replaced
-            _counts_in_files(),
+            counts_in_files(),
             self._signals_passed_on(),
         ):
             for number in range(self._settings.workers):
-                self._start(first=number == 0)
+                self._start(number, first=number == 0)
             while self._lives:
                 ended = connection.wait(
                     [process.sentinel for process in self._lives], self._settings.stuck_seconds / BEATS
@@ -90,10 +87,10 @@ class Workers:
                         process.kill()
         return self._code
 
-    def _start(self, *, first: bool = False) -> None:
-        life = _Life()
+    def _start(self, number: int, *, first: bool = False) -> None:
+        life = _Life(number)
         process = get_context("spawn").Process(
-            target=_work, args=(self._serve, self._settings, self._port, first, life.beats)
+            target=_work, args=(self._serve, self._settings, self._port, number, first, life.beats)
         )
         hold_back_reloads()  # the new process inherits that, until it can reload
         process.start()
@@ -105,7 +102,7 @@ class Workers:
     def _ended(self, process: BaseProcess, life: _Life) -> None:
         process.join()
         del self._lives[process]
-        multiprocess.mark_process_dead(process.pid)  # type: ignore[no-untyped-call]
+        forget_gauges(life.number)
         code = process.exitcode or 0
         if self._stopping:
             self._code = max(self._code, 0 if code == -signal.SIGTERM else abs(code))
@@ -113,7 +110,7 @@ class Workers:
             how = f"was killed by signal {-code}" if code < 0 else "gave up"
             logger.error("worker %d %s; another one takes its place", process.pid, how)
             sleep(_PAUSE if monotonic() - life.began < _SHORT_LIFE else 0)
-            self._start()
+            self._start(life.number)
         else:
             logger.error("worker %d ended by itself with code %d; the service stops", process.pid, code)
             self._code = max(self._code, code or 1)
@@ -150,21 +147,11 @@ def tell_others() -> None:
         os.kill(first.pid, signal.SIGHUP)
 
 
-@contextmanager
-def _counts_in_files() -> Iterator[None]:
-    """Give the workers a folder for what they count, for as long as there are workers."""
-    with tempfile.TemporaryDirectory(prefix="hangtag-") as folder:
-        os.environ[COUNTS_FOLDER] = folder
-        try:
-            yield
-        finally:
-            del os.environ[COUNTS_FOLDER]
-
-
 def _work(
     serve: Serve,
     settings: Settings,
     port: int,
+    number: int,
     first: bool,  # noqa: FBT001 - by place, to a process
     beats: c_uint64,
 ) -> None:
@@ -175,13 +162,20 @@ def _work(
 
     os.setpgrp()  # Ctrl-C goes to all processes of a terminal's group; the first one passes it on
     Thread(target=_stop_when_alone, daemon=True).start()
+    count_as(number)
     with bind(settings.host, port, shared=True) as listener:
         code = serve(settings, listener, first, sign_of_life)
+    if not _parent().is_alive():
+        remove_files()
     raise SystemExit(leave(code))
 
 
 def _stop_when_alone() -> None:
+    _parent().join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _parent() -> BaseProcess:
     parent = parent_process()
     assert parent is not None  # noqa: S101  (the type: this is a worker)
-    parent.join()
-    os.kill(os.getpid(), signal.SIGTERM)
+    return parent

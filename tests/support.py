@@ -26,6 +26,7 @@ from PIL import Image
 
 from artifact.card import Export, InputSpec, ModelCard, Resize, SplitFigures, TrainingData, Weights
 from artifact.digest import digest_files
+from artifact.expectation import PREDICTIONS_FILE
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
 from artifact.repository import MODEL_FILE, REPORT_FILE, Repository
@@ -37,7 +38,7 @@ SPEC = InputSpec(height=8, width=8, channels=1, resize=Resize(fit="stretch"))
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
 OnShelf = Callable[..., tuple[int, str, str]]
 Extra = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
-PATIENCE = 30  # seconds until a test that waits for an event gives up
+PATIENCE = 60  # seconds until a test that waits for an event gives up
 CLASSIFY = "/v1/models/tiny/classify"
 
 
@@ -223,8 +224,12 @@ def publish(
     model: onnx.ModelProto | None = None,
     trained: onnx.ModelProto | None = None,
     report: bytes | None = None,
+    predictions: np.ndarray | None = None,
 ) -> Path:
-    """Publish the tiny model as export does; gives the version's folder. `trained` gives the golden scores."""
+    """Publish the tiny model as export does; gives the version's folder. `trained` gives the golden scores.
+
+    `predictions` are the scores that it had for its test photos.
+    """
     described = described or card()
     repository = Repository(root)
     staged = repository.stage(described.name)
@@ -235,10 +240,13 @@ def publish(
     scores = Session(sealed(trained, described) if trained else model, described).run(pixels)
     GoldenSamples(images, pixels, scores).save(staged / GOLDEN_FILE)
     files = [MODEL_FILE, GOLDEN_FILE]
+    (staged / REPORT_FILE).parent.mkdir()
     if report is not None:
         files.append(REPORT_FILE)
-        (staged / REPORT_FILE).parent.mkdir()
         (staged / REPORT_FILE).write_bytes(report)
+    if predictions is not None:
+        files.append(PREDICTIONS_FILE)
+        np.savez(staged / PREDICTIONS_FILE, scores=predictions)
     complete = described.model_copy(update={"files": digest_files(staged, files)})
     return repository.publish(staged, complete)
 
@@ -296,10 +304,13 @@ class Service:
 
     def wait_for(self, pattern: str) -> str:
         """The first group of the next log line that matches."""
-        while line := self._lines.get(timeout=PATIENCE):
-            self.log += line
-            if found := re.search(pattern, line):
-                return found[1]
+        try:
+            while line := self._lines.get(timeout=PATIENCE):
+                self.log += line
+                if found := re.search(pattern, line):
+                    return found[1]
+        except queue.Empty:
+            raise AssertionError(f"the service did not say {pattern!r}:\n{self.log}") from None
         raise AssertionError(f"the service ended before it said {pattern!r}:\n{self.log}")
 
     def signal(self, number: signal.Signals) -> None:
@@ -331,6 +342,26 @@ class Service:
             if re.split(r"[{ ]", head)[0] == name and all(f'{k}="{v}"' in head for k, v in labels.items()):
                 return float(value)
         raise AssertionError(f"no series {name} {labels}")
+
+    def workers(self) -> list[int]:
+        """The processes of the workers, oldest first."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return sorted(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until so many workers have joined, since the service was started."""
+        for said in ("started: ", "startup complete"):
+            while self.log.count(said) < count:
+                self.wait_for("(started: |startup complete)")
+
+    def kill(self, worker: int) -> int:
+        """Kill a worker and wait until another one is in its place; gives that one's process."""
+        others, joined = set(self.workers()), self.log.count("startup complete")
+        os.kill(worker, signal.SIGKILL)
+        self.wait_for(rf"worker {worker} was killed by (signal 9); another one takes its place")
+        self.wait_for_workers(joined + 1)
+        [new] = set(self.workers()) - others
+        return new
 
     def begin(self, image: bytes, model: str = "tiny") -> "HeldRequest":
         """Start a request and hold its body back; when this returns, the service has let it in."""

@@ -147,7 +147,7 @@ def test_what_is_loaded_goes_on_when_the_repository_is_removed(tmp_path: Path):
 @pytest.mark.parametrize("count", ["1", "2"])
 def test_a_stop_at_full_load_loses_nothing_that_was_accepted(models: Path, count: str):
     with Service(models, "--cache-bytes", "0", "--workers", count, "--drain-seconds", "0.3") as running:
-        wait_for_workers(running, int(count)) if count != "1" else None
+        running.wait_for_workers(int(count))
         with Load(running, clients=16) as load:
             running.signal(signal.SIGTERM)
             assert running.wait() == 0
