@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
-from time import monotonic
+from time import perf_counter
 from typing import Protocol
 
 from starlette.datastructures import Headers, UploadFile
@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope
 
 from artifact.errors import BodyTimeout, BodyTooLarge, ClientGone, ContentTypeUnsupported, MalformedRequest
 from service.line import LINE, Line
+from service.record import RECORD, Record
 from service.terms import Terms, terms_of
 
 MULTIPART = "multipart/form-data"
@@ -58,10 +59,10 @@ class Caller:
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self._raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._headers = dict(self._raw_headers)
+        self.record: Record = scope[RECORD]
         self._line: Line = scope[LINE]
         self._receive = receive
         self._limits = limits
-        self._received = 0
         self._is_put_out = False
 
     @property
@@ -103,7 +104,7 @@ class Caller:
 
     def is_slow(self) -> bool:
         """Whether the body comes so slowly that others may have its room."""
-        return self._received < _SLOWEST * (monotonic() - self._since - _GRACE)
+        return self.record.body_bytes < _SLOWEST * (perf_counter() - self._since - _GRACE)
 
     def put_out(self) -> None:
         """The body has no room any more, so break off reading it."""
@@ -114,7 +115,7 @@ class Caller:
     @asynccontextmanager
     async def _arriving(self, room: Room | None) -> AsyncIterator[None]:
         """Break off what is inside, and raise BodyTimeout, when the body takes too long."""
-        self._since = monotonic()
+        self._since = perf_counter()
         try:
             async with asyncio.timeout(self._limits.timeout) as self._time:
                 if room:
@@ -125,6 +126,7 @@ class Caller:
         finally:
             if room:
                 room.end()
+            self.record.stages.passed("read", self._since, perf_counter())
 
     async def _body(self, room: Room | None) -> AsyncGenerator[bytes, None]:
         """The body in pieces as they arrive; raises BodyTooLarge at the first byte over."""
@@ -136,8 +138,8 @@ class Caller:
             if message["type"] == "http.disconnect":
                 raise ClientGone("The client hung up while it sent the body.")
             chunk, more = message.get("body", b""), message.get("more_body", False)
-            self._received += len(chunk)
-            if self._received > self._limits.max_bytes:
+            self.record.body_bytes += len(chunk)
+            if self.record.body_bytes > self._limits.max_bytes:
                 raise self._too_large("goes on")
             if room:
                 room.receive(len(chunk))

@@ -5,6 +5,8 @@ request that offers an upgrade, as Java's HttpClient does with each first one. W
 docs/decisions/0001-serving-stack.md. What each guard is for: docs/decisions/0021-guards.md.
 """
 
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
 
 import httptools
@@ -13,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from artifact.errors import HangtagError, HeadTimeout, MalformedRequest, TooManyConnections
 from service.connections import Connections
 from service.line import LINE, Line
+from service.one_write import OneWrite
 from service.schemas import Problem
 
 MAX_HEAD_BYTES = 64 * 2**10
@@ -21,8 +24,12 @@ MAX_FRAMING_BYTES = 256 * 2**10  # of a body: what the sizes of its chunks, thei
 MAX_PIPELINED = 64  # requests that wait on a connection for the answer to the one before
 LEAST_TAKEN_BYTES = 16 * 2**10  # of an answer, each time that a client's patience runs out
 
-_BAD_REQUEST, _TIMEOUT = b"400 Bad Request", b"408 Request Timeout"
-_HEAD_TOO_LARGE, _UNAVAILABLE = b"431 Request Header Fields Too Large", b"503 Service Unavailable"
+REFUSALS = _BAD_REQUEST, _TIMEOUT, _HEAD_TOO_LARGE, _UNAVAILABLE = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 
 # What a client may owe us: a request, the rest of its head, the rest of a body that nobody waits for, or to take its
 # answer. While a body is waited for, `service.intake` has its own limit.
@@ -37,9 +44,9 @@ class Patience(NamedTuple):
 
 
 class _Refused(Exception):
-    """Raised in what the parser calls, which then stops: the status line, and what is wrong."""
+    """Raised in what the parser calls, which then stops: the status, and what is wrong."""
 
-    def __init__(self, status: bytes, error: HangtagError) -> None:
+    def __init__(self, status: HTTPStatus, error: HangtagError) -> None:
         super().__init__(error)
         self.status = status
         self.error = error
@@ -50,10 +57,13 @@ class _Enough(Exception):
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection; `refused` hears the status of what is answered here, because it never was a request."""
 
-    def __init__(self, everyone: Connections, patience: Patience, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, refused: Callable[[int], None], everyone: Connections, patience: Patience, *args: Any, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self._refused = refused
         self._everyone = everyone
         self._patience = patience
         self._fresh_parser()
@@ -125,6 +135,7 @@ class Protocol(HttpToolsProtocol):
         self._part = "body"
         if not self.parser.should_upgrade():
             super().on_headers_complete()
+            self.cycle.transport = OneWrite(self.transport)
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
@@ -224,9 +235,7 @@ class Protocol(HttpToolsProtocol):
         self.data_received(b"\r\n".join([*lines, b"", rest]))
 
     def _stop_parsing(self, cause: BaseException | None) -> None:
-        if isinstance(
-            cause, _Enough
-        ):  # those that wait are answered, and the last of these answers ends the connection
+        if isinstance(cause, _Enough):  # those that wait are answered, and the last answer ends the connection
             self.pipeline[0][0].keep_alive = False
             self._is_deaf = True
         elif isinstance(cause, _Refused):
@@ -234,11 +243,15 @@ class Protocol(HttpToolsProtocol):
         else:
             self._refuse(_BAD_REQUEST, MalformedRequest("This is no HTTP/1.1 request."))
 
-    def _refuse(self, status: bytes, error: HangtagError) -> None:
-        problem = Problem(title=status[4:].decode(), status=int(status[:3]), detail=str(error), code=error.code)
+    def _refuse(self, status: HTTPStatus, error: HangtagError) -> None:
+        if self.transport.is_closing():
+            return
+        if not self._is_in_body():
+            self._refused(status)
+        problem = Problem(title=status.phrase, status=status, detail=str(error), code=error.code)
         body = problem.model_dump_json().encode()
         lines = [
-            b"HTTP/1.1 " + status,
+            f"HTTP/1.1 {status} {status.phrase}".encode(),
             b"Connection: close",
             b"Content-Type: application/problem+json",
             b"Content-Length: %d" % len(body),
@@ -246,6 +259,10 @@ class Protocol(HttpToolsProtocol):
         ]
         self.transport.write(b"\r\n".join([*lines, b"", body]))
         self.transport.close()
+
+    def _is_in_body(self) -> bool:
+        """Whether what is read now is the body of a request that the app answers, and counts."""
+        return self._part == "body" and bool(self.cycle) and self.cycle.more_body and not self.cycle.response_complete
 
 
 def _head_too_large() -> _Refused:
