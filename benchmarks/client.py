@@ -29,11 +29,12 @@ class Target:
     requests: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, url: str, images: list[bytes]) -> "Target":
-        """Requests that POST each image to the URL."""
+    def of(cls, url: str, images: list[bytes], key: str | None = None) -> "Target":
+        """Requests that POST each image to the URL, with a key where there is one."""
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         head = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/octet-stream\r\n"
+        head += f"Authorization: Bearer {key}\r\n" if key else ""
         requests = (f"{head}Content-Length: {len(image)}\r\n\r\n".encode() + image for image in images)
         return cls(parts.hostname or "", parts.port or 80, tuple(requests))
 

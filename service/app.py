@@ -1,7 +1,7 @@
 """The app, put together: each part gets what it needs through its constructor; the lifespan opens and closes them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
@@ -9,8 +9,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service import admin, health, openapi, problems, routes
-from service.admin import Admin
+from service.access import Access
 from service.classify import Classify, Shortcut
+from service.cors import across_origins
+from service.gate import Gate
 from service.hosting import Hosting
 from service.intake import Limits
 from service.metrics import Metrics
@@ -18,30 +20,31 @@ from service.settings import Settings
 from service.telemetry import Telemetry
 from service.v2 import routes as v2
 from service.v2.infer import Infer
-from service.watch import watch
-from service.workers import tell_others
+from service.watch import watch, watch_keys
+from service.workers import shared_folder, tell_others
 
 
-def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp, Hosting]:
-    """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none.
+def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp, Hosting, Access]:
+    """The ASGI app, the models that it serves, and who may ask; raises RepositoryEmpty or KeysInvalid.
 
     It is alive at once, and ready when the models are; with `load_first`, it is not alive before.
     """
     release = version("hangtag")
     metrics = Metrics(release, shared=settings.workers > 1)
     hosting = Hosting(settings, metrics)
+    access = Access(settings, metrics, shared_folder())
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(hosting.load())
         if load_first:
             await loading
-        watching = asyncio.create_task(watch(hosting)) if settings.watch else None
+        watching = [asyncio.create_task(each) for each in _watches(settings, hosting, access)]
         yield
-        if watching:
-            watching.cancel()
+        for each in watching:
+            each.cancel()
             with suppress(asyncio.CancelledError):
-                await watching
+                await each
         await loading
         await hosting.close()
 
@@ -55,15 +58,24 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
     limits = _limits(settings)
     classify = Classify(hosting, limits)
     app.include_router(routes.router(hosting, classify))
-    operator = Admin(settings)
-    app.include_router(v2.router(hosting, Infer(hosting, limits, settings.max_items), limits, operator, release))
-    app.include_router(admin.router(hosting, operator, tell_others if settings.workers > 1 else _nobody))
+    app.include_router(v2.router(hosting, Infer(hosting, limits, settings.max_items), limits, release))
+    app.include_router(admin.router(hosting, access, tell_others if settings.workers > 1 else _nobody))
     app.include_router(health.router(hosting, metrics))
     problems.install(app)
-    for path, operations in openapi.complete(app.openapi())["paths"].items():
+    paths = openapi.complete(app.openapi())["paths"]
+    for path, operations in paths.items():
         for method in operations:
             metrics.expect(method.upper(), path)
-    return Telemetry(Shortcut(app, classify), metrics, hosting), hosting
+    gate = Gate(Shortcut(app, classify), access, paths)
+    return Telemetry(across_origins(gate, settings.cors_origins), metrics, hosting), hosting, access
+
+
+def _watches(settings: Settings, hosting: Hosting, access: Access) -> Iterator[Coroutine[None, None, None]]:
+    """What watches the files that the service is about, where that is wanted."""
+    if settings.watch:
+        yield watch(hosting)
+    if settings.watch and settings.keys:
+        yield watch_keys(settings.keys.absolute().parent, access)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -4,10 +4,13 @@ import logging
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import uvicorn
 
+from artifact.errors import ReloadFailed
 from service.app import create_app
+from service.keys.file import KeysFile
 from service.memory import return_large_blocks
 from service.protocol import Protocol
 from service.server import BACKLOG, Server, bind, hold_back_reloads
@@ -19,6 +22,9 @@ from service.workers import Workers
 def run(arguments: Sequence[str]) -> int:
     """Serve until a signal; returns 0 when every accepted request got its answer, 1 when some had to be given up."""
     settings = Settings.parse("serve", arguments)
+    settings.check_reach()
+    if settings.keys:
+        KeysFile.read(settings.keys)  # so that it is this process that complains
     hold_back_reloads()
     _log(settings)
     with bind(settings.host, settings.port) as listener:
@@ -39,7 +45,7 @@ def _serve(settings: Settings, listener: socket.socket, first: bool) -> int:  # 
     _log(settings)
     sys.setswitchinterval(SWITCH_SECONDS)
     return_large_blocks()
-    app, hosting = create_app(settings, load_first=not first)
+    app, hosting, access = create_app(settings, load_first=not first)
     config = uvicorn.Config(
         app,
         log_level=settings.log_level,
@@ -54,7 +60,13 @@ def _serve(settings: Settings, listener: socket.socket, first: bool) -> int:  # 
         timeout_keep_alive=65,
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # uvicorn only adds it to a time
     )
-    Server(config, hosting.drain, settings.drain_seconds, hosting.request_reload).run([listener])
+
+    def reload() -> None:
+        with suppress(ReloadFailed):
+            access.reload()
+        hosting.request_reload()
+
+    Server(config, hosting.drain, settings.drain_seconds, reload).run([listener])
     return 1 if hosting.given_up else 0
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Thread
 from time import monotonic, sleep
 
@@ -108,6 +109,12 @@ class Workers:
             hold_back_reloads()
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def shared_folder() -> Path | None:
+    """A folder that all workers have for as long as there are workers; None where there is one process."""
+    folder = os.environ.get(COUNTS_FOLDER)
+    return Path(folder) if folder else None
 
 
 def tell_others() -> None:
