@@ -15,8 +15,10 @@ from service.intake import Limits
 from service.memory import memory_limit
 from service.metrics import Metrics
 from service.protocol import REFUSALS
+from service.record import OTHER, UNMATCHED, Reporter
+from service.requestlog import RequestLog
 from service.settings import Settings
-from service.telemetry import OTHER, UNMATCHED, Telemetry
+from service.telemetry import Telemetry
 from service.v2 import routes as v2
 from service.v2.infer import Infer
 from service.watch import watch
@@ -32,6 +34,7 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[Telemet
     metrics = Metrics(release, shared=settings.workers > 1)
     metrics.memory_limit.set(memory_limit(settings))
     hosting = Hosting(settings, metrics)
+    reporters = _reporters(settings, release)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -46,6 +49,8 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[Telemet
                 await watching
         await loading
         await hosting.close()
+        for reporter in reporters:
+            await asyncio.to_thread(reporter.close)
 
     app = FastAPI(
         version=release,
@@ -66,7 +71,17 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[Telemet
         for method, operation in operations.items():
             metrics.expect(method.upper(), path, [int(each) for each in operation["responses"] if each != "default"])
     metrics.expect(OTHER, UNMATCHED, REFUSALS)
-    return Telemetry(Shortcut(app, classify), metrics, hosting), hosting
+    return Telemetry(Shortcut(app, classify), metrics, hosting, *reporters), hosting
+
+
+def _reporters(settings: Settings, release: str) -> list[Reporter]:
+    """Who is told of each request: traces first, so that the log can name the spans."""
+    log = RequestLog(settings.log_requests_per_second)
+    if settings.otlp_endpoint is None:
+        return [log]
+    from service.spans import Spans  # noqa: PLC0415 - half a second, and the extra `otlp`, that only traces need
+
+    return [Spans(str(settings.otlp_endpoint), settings.otlp_share, release), log]
 
 
 def _limits(settings: Settings) -> Limits:

@@ -220,7 +220,7 @@ class Service:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "HANGTAG_LOG_FORMAT": "text"} | dict(environment or {}),
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self.log = ""
