@@ -1,7 +1,7 @@
 """The app, put together: each part gets what it needs through its constructor; the lifespan opens and closes them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
@@ -15,6 +15,7 @@ from service.intake import Limits
 from service.memory import memory_limit
 from service.metrics import Metrics
 from service.protocol import REFUSALS
+from service.pulse import Pulse
 from service.record import OTHER, UNMATCHED, Reporter
 from service.requestlog import RequestLog
 from service.settings import Settings
@@ -25,19 +26,26 @@ from service.watch import watch
 from service.workers import tell_others
 
 
-def create_app(settings: Settings, *, load_first: bool = False) -> tuple[Telemetry, Hosting]:
+def create_app(
+    settings: Settings, *, load_first: bool = False, sign_of_life: Callable[[], None] | None = None
+) -> tuple[Telemetry, Hosting]:
     """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none.
 
-    It is alive at once, and ready when the models are; with `load_first`, it is not alive before.
+    It is alive at once, and ready when the models are; with `load_first`, it is not alive before. A `sign_of_life` is
+    given at each beat of its pulse.
     """
     release = version("hangtag")
     metrics = Metrics(release, shared=settings.workers > 1)
     metrics.memory_limit.set(memory_limit(settings))
-    hosting = Hosting(settings, metrics)
+    pulse = Pulse(settings.stuck_seconds)
+    if sign_of_life:
+        pulse.join(sign_of_life)
+    hosting = Hosting(settings, metrics, pulse)
     reporters = _reporters(settings, release)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        pulse.start()
         loading = asyncio.create_task(hosting.load())
         if load_first:
             await loading
@@ -49,6 +57,7 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[Telemet
                 await watching
         await loading
         await hosting.close()
+        pulse.stop()
         for reporter in reporters:
             await asyncio.to_thread(reporter.close)
 

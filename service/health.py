@@ -35,7 +35,7 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
 
     @routes.get(
         "/health/ready",
-        summary="Every model answers, and the service is not draining",
+        summary="Every model answers, no runner is stuck, and the service is not draining",
         responses={200: openapi.example(examples.READY), 503: openapi.example(examples.DRAINING, model=Health)},
     )
     async def is_ready(response: Response) -> Health:
@@ -63,7 +63,7 @@ def readiness(hosting: Hosting) -> Health:
     models = {model.name: model.status for model in hosting.models if model.is_wanted}
     if hosting.draining:
         return Health(status="draining", models=models)
-    for worst, meaning in (("loading", "starting"), ("failed", "failed")):
+    for worst, meaning in (("loading", "starting"), ("failed", "failed"), ("stuck", "stuck")):
         if worst in models.values():
             return Health(status=meaning, models=models)
     return Health(status="ready", models=models)

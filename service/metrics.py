@@ -109,6 +109,12 @@ class Metrics:
             registry=r,
             multiprocess_mode="livemax",
         )
+        self.replaced = Counter(
+            "hangtag_runners_replaced_total",
+            "Runners that were stuck or gone, and were replaced.",
+            _MODEL,
+            registry=r,
+        )
         self.loads = Counter(
             "hangtag_model_loads_total", "Loads of a version, by how they ended.", (*_MODEL, "outcome"), registry=r
         )
@@ -177,6 +183,7 @@ class ModelMetrics:
         self._confidence = metrics.confidence.labels(*self._model)
         self._ready = metrics.model_ready.labels(*self._model)
         self._queue_items = metrics.queue_items.labels(*self._model)
+        self._replaced = metrics.replaced.labels(*self._model)
         self._loads = {outcome: metrics.loads.labels(*self._model, outcome) for outcome in LOADS}
         self._comparisons = {each: metrics.shadow.labels(*self._model, each) for each in COMPARISONS}
         self._shadow_seconds = metrics.shadow_seconds.labels(*self._model)
@@ -191,6 +198,14 @@ class ModelMetrics:
             for decision in DECISIONS
         }
         self._ready.set(1)
+
+    def replaced(self, runners: int) -> None:
+        """So many runners were stuck or gone, and were replaced."""
+        self._replaced.inc(runners)
+
+    def stuck(self, *, is_so: bool) -> None:
+        """The version is stuck, or is ready again."""
+        self._ready.set(not is_so)
 
     def expect(self, expectation: Expectation) -> None:
         """Say what the answers should look like."""

@@ -34,6 +34,7 @@ REFUSALS = (
     errors.UndecodableImage,
     errors.QueueFull,
     errors.InferenceFailed,
+    errors.InferenceStuck,
     errors.InternalError,
     errors.ModelUnavailable,
     errors.Draining,

@@ -75,6 +75,12 @@ class Settings(Options):
     deadline_seconds: float = Field(
         30, gt=0, description="how long an image may take to be answered, if it asks for no less"
     )
+    stuck_seconds: float = Field(
+        4,
+        ge=0.2,
+        description="how long one photo's decode, one run of a model, or a turn of a worker's event loop may take, "
+        "until it counts as stuck",
+    )
     drain_seconds: float = Field(2, ge=0, description="after SIGTERM: how long requests are still taken, not ready")
     shutdown_seconds: float = Field(30, gt=0, description="after that: how long accepted requests may take to finish")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line shown")

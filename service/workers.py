@@ -10,33 +10,56 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from ctypes import c_uint64
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import RawValue
 from threading import Thread
 from time import monotonic, sleep
 
 from artifact.repository import Repository
 from service.counts import count_as, counts_in_files, forget_gauges, remove_files
+from service.ending import REPLACE_ME, leave
+from service.pulse import BEATS, Still
 from service.server import bind, hold_back_reloads, let_reloads_through
 from service.settings import Settings
 
 logger = logging.getLogger("hangtag")
 
-Serve = Callable[[Settings, socket.socket, bool], int]
+Serve = Callable[[Settings, socket.socket, bool, Callable[[], None]], int]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _SHORT_LIFE, _PAUSE = 5.0, 1.0  # seconds
 
 
+class _Life:
+    """What the first process knows of a worker: its number, since when it lives, and whether its event loop turns.
+
+    A worker adds one to a number that they share at each beat of its pulse; until its first one it is starting.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.began = monotonic()
+        self.beats = RawValue(c_uint64)
+        self._still = Still()
+
+    def stands_still(self) -> bool:
+        """Look at it, as is done at each beat of the first process."""
+        return self._still.beats(self.beats.value) >= BEATS and self.beats.value > 0
+
+
 class Workers:
-    """`settings.workers` processes; one that is killed is replaced, one that ends by itself ends them all."""
+    """`settings.workers` processes: one that is killed, stands still or asks for it is replaced.
+
+    One that ends by itself in another way would do so again, and ends them all.
+    """
 
     def __init__(self, settings: Settings, port: int, serve: Serve) -> None:
         self._settings = settings
         self._port = port
         self._serve = serve
-        self._born: dict[BaseProcess, float] = {}
-        self._numbers: dict[BaseProcess, int] = {}
+        self._lives: dict[BaseProcess, _Life] = {}
         self._stopping = False
         self._code = 0
 
@@ -52,35 +75,42 @@ class Workers:
         ):
             for number in range(self._settings.workers):
                 self._start(number, first=number == 0)
-            while self._born:
-                for process in [*self._born]:
-                    if process.sentinel in connection.wait([each.sentinel for each in self._born]):
-                        self._ended(process)
+            while self._lives:
+                ended = connection.wait(
+                    [process.sentinel for process in self._lives], self._settings.stuck_seconds / BEATS
+                )
+                for process, life in [*self._lives.items()]:
+                    if process.sentinel in ended:
+                        self._ended(process, life)
+                    elif not ended and life.stands_still():
+                        logger.error("worker %d stands still; it is killed", process.pid)
+                        process.kill()
         return self._code
 
     def _start(self, number: int, *, first: bool = False) -> None:
+        life = _Life(number)
         process = get_context("spawn").Process(
-            target=_work, args=(self._serve, self._settings, self._port, number, first)
+            target=_work, args=(self._serve, self._settings, self._port, number, first, life.beats)
         )
         hold_back_reloads()  # the new process inherits that, until it can reload
         process.start()
-        self._born[process] = monotonic()
-        self._numbers[process] = number
+        self._lives[process] = life
         let_reloads_through()
         if self._stopping:
             process.terminate()
 
-    def _ended(self, process: BaseProcess) -> None:
+    def _ended(self, process: BaseProcess, life: _Life) -> None:
         process.join()
-        age, number = monotonic() - self._born.pop(process), self._numbers.pop(process)
-        forget_gauges(number)
+        del self._lives[process]
+        forget_gauges(life.number)
         code = process.exitcode or 0
         if self._stopping:
             self._code = max(self._code, 0 if code == -signal.SIGTERM else abs(code))
-        elif code < 0:
-            logger.error("worker %d was killed by signal %d; another one takes its place", process.pid, -code)
-            sleep(_PAUSE if age < _SHORT_LIFE else 0)
-            self._start(number)
+        elif code < 0 or code == REPLACE_ME:
+            how = f"was killed by signal {-code}" if code < 0 else "gave up"
+            logger.error("worker %d %s; another one takes its place", process.pid, how)
+            sleep(_PAUSE if monotonic() - life.began < _SHORT_LIFE else 0)
+            self._start(life.number)
         else:
             logger.error("worker %d ended by itself with code %d; the service stops", process.pid, code)
             self._code = max(self._code, code or 1)
@@ -88,11 +118,11 @@ class Workers:
 
     def _stop(self) -> None:
         self._stopping = True
-        for process in self._born:
+        for process in self._lives:
             process.terminate()
 
     def _reload(self) -> None:
-        for process in self._born:
+        for process in self._lives:
             with suppress(ProcessLookupError):  # it has just ended
                 os.kill(process.pid or 0, signal.SIGHUP)
 
@@ -117,16 +147,27 @@ def tell_others() -> None:
         os.kill(first.pid, signal.SIGHUP)
 
 
-def _work(serve: Serve, settings: Settings, port: int, number: int, first: bool) -> None:  # noqa: FBT001 - by place
-    """What a worker does: serve, until it is told to stop or is left alone."""
+def _work(
+    serve: Serve,
+    settings: Settings,
+    port: int,
+    number: int,
+    first: bool,  # noqa: FBT001 - by place, to a process
+    beats: c_uint64,
+) -> None:
+    """What a worker does: serve, until it is told to stop or is left alone; while its loop turns it counts `beats`."""
+
+    def sign_of_life() -> None:
+        beats.value += 1
+
     os.setpgrp()  # Ctrl-C goes to all processes of a terminal's group; the first one passes it on
     Thread(target=_stop_when_alone, daemon=True).start()
     count_as(number)
     with bind(settings.host, port, shared=True) as listener:
-        code = serve(settings, listener, first)
+        code = serve(settings, listener, first, sign_of_life)
     if not _parent().is_alive():
         remove_files()
-    raise SystemExit(code)
+    raise SystemExit(leave(code))
 
 
 def _stop_when_alone() -> None:

@@ -110,6 +110,66 @@ def failing_at(shade: int) -> Extra:
     }
 
 
+def at(shade: int) -> Extra:
+    """What tells by `is_there` whether a picture of one shade is in the batch."""
+    nodes = [
+        helper.make_node("Sub", ["mean", "shade"], ["distance"]),
+        helper.make_node("Abs", ["distance"], ["away"]),
+        helper.make_node("ReduceMin", ["away"], ["nearest"], keepdims=0),
+        helper.make_node("Less", ["nearest", "near"], ["is_there"]),
+    ]
+    return nodes, {"shade": np.array([shade], np.float32), "near": np.array(0.5, np.float32)}
+
+
+def endless_at(shade: int) -> Extra:
+    """What never ends on pictures of one shade: a loop, which onnxruntime leaves when it is told to."""
+    is_there, constants = at(shade)
+    scalar, count = helper.make_tensor_value_info, TensorProto.INT64
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["goes_on"]), helper.make_node("Identity", ["carried"], ["carries"])],
+        "turn",
+        [scalar("turn", count, []), scalar("going", TensorProto.BOOL, []), scalar("carried", TensorProto.FLOAT, [1])],
+        [scalar("goes_on", TensorProto.BOOL, []), scalar("carries", TensorProto.FLOAT, [1])],
+    )
+    loop = helper.make_node("Loop", ["", "is_there", "nothing"], ["zero"], body=body)
+    return [*is_there, loop], {**constants, "nothing": np.zeros(1, np.float32)}
+
+
+def deaf_at(shade: int, boxes: int = 3_000_000) -> Extra:
+    """What does not end for hours on pictures of one shade: one node that compares millions of boxes with each other.
+
+    onnxruntime ends a run between two nodes only, so nothing but the end of the process ends this.
+    """
+    is_there, constants = at(shade)
+    nodes = [
+        helper.make_node("Cast", ["is_there"], ["flag"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["flag", "boxes"], ["many"]),
+        helper.make_node("Range", ["first", "many", "step"], ["places"]),
+        helper.make_node("Unsqueeze", ["places", "last_axis"], ["column"]),
+        helper.make_node("Add", ["column", "corners"], ["squares"]),
+        helper.make_node("Unsqueeze", ["squares", "first_axis"], ["all_boxes"]),
+        helper.make_node("Unsqueeze", ["places", "first_axes"], ["all_scores"]),
+        helper.make_node("NonMaxSuppression", ["all_boxes", "all_scores", "most", "overlap"], ["kept"]),
+        helper.make_node("Shape", ["kept"], ["sizes"]),
+        helper.make_node("Cast", ["sizes"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["numbers"], ["number"], keepdims=0),
+        helper.make_node("Mul", ["number", "nothing"], ["zero"]),
+    ]
+    return [*is_there, *nodes], {
+        **constants,
+        "boxes": np.array(boxes, np.float32),
+        "first": np.array(0, np.float32),
+        "step": np.array(1, np.float32),
+        "first_axis": np.array([0]),
+        "last_axis": np.array([1]),
+        "first_axes": np.array([0, 1]),
+        "corners": np.array([[0, 0, 0.5, 0.5]], np.float32),
+        "most": np.array([boxes]),
+        "overlap": np.array([0.5], np.float32),
+        "nothing": np.zeros(1, np.float32),
+    }
+
+
 def slow(products: int, side: int = 1500) -> Extra:
     """What makes a picture take a while: a chain of matrix products."""
     names = ["matrix", *(f"product{number}" for number in range(products))]
