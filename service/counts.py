@@ -74,7 +74,7 @@ class _Series(NamedTuple):
 class Counts(Collector):
     """What all workers have counted, as one.
 
-    prometheus_client's own collector does the same, and reads all keys anew each time, which takes four times as long.
+    prometheus_client's own collector does the same, and reads all keys anew each time, which takes twice as long.
     """
 
     def __init__(self) -> None:
@@ -100,6 +100,7 @@ class Counts(Collector):
             found = MmapedDict.read_all_values_from_file(path)  # type: ignore[no-untyped-call]
             places = [(key, position // 8) for key, _, _, position in found]
             self._places[path] = data[:_USED_BYTES], places
+            data = path.read_bytes()  # it may have grown meanwhile
         doubles = memoryview(data).cast("d")
         return ((key, doubles[place]) for key, place in places)
 
