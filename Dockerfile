@@ -26,6 +26,8 @@ RUN mkdir -p benchmarks export training/recipes \
     && /opt/hangtag/bin/pip install --no-index --no-deps --no-build-isolation . \
     && /opt/hangtag/bin/pip uninstall --yes setuptools pip
 COPY models /models
+# Of the models, what serves: whoever goes back takes the image of before.
+RUN /opt/hangtag/bin/hangtag models gc --all --keep 1
 # The bytecode is made here, once, and not at each start; whoever may run the service may read it, and only root may write.
 RUN /opt/hangtag/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/hangtag/lib \
     && chmod -R a+rX,go-w /opt/hangtag /models

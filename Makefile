@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
 
-.PHONY: help serve train test check format openapi lock image-check clean
+.PHONY: help serve train test test-slow check format openapi lock image-check clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,10 @@ train: .venv/dev.stamp  ## train a model: make train RECIPE=fashion-mnist
 	@exec $(BIN)/hangtag train $(or $(RECIPE),fashion-mnist)
 
 test: check .venv-clients/stamp .prometheus/stamp  ## lint, check types and imports, run every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-slow: .venv/dev.stamp  ## run the tests that take minutes each
+	$(BIN)/pytest -m slow
 
 check: .venv/dev.stamp  ## lint, check types and the import rule
 	$(BIN)/ruff format --check

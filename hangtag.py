@@ -1,6 +1,7 @@
 """The command `hangtag`: trains, exports, serves and measures product-photo classifiers."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(f"hangtag {name}: interrupted.", file=sys.stderr)
-        return 130
+        sys.stdout.flush()
+        os._exit(130)  # threads of the training stack still run, and an interpreter that ends around them can crash
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@
     │   ├── KeyMissing
     │   └── KeyWrong
     ├── InferenceFailed               onnxruntime failed on a good request
+    ├── InferenceStuck                the model did not come back from a good request
     ├── InternalError                 a defect of ours
     ├── ClientError                   a call of `service.client` did not end in an answer
     │   ├── PhotoUnreadable
@@ -298,6 +299,12 @@ class InferenceFailed(HangtagError):
     """onnxruntime failed on a good request."""
 
     code = "inference_failed"
+
+
+class InferenceStuck(HangtagError):
+    """The model did not come back from a good request, and was given up."""
+
+    code = "inference_stuck"
 
 
 class InternalError(HangtagError):

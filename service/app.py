@@ -1,12 +1,11 @@
 """The app, put together: each part gets what it needs through its constructor; the lifespan opens and closes them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from service import admin, health, openapi, problems, routes
 from service.admin import Admin
@@ -15,6 +14,10 @@ from service.hosting import Hosting
 from service.intake import Limits
 from service.memory import memory_limit
 from service.metrics import Metrics
+from service.protocol import REFUSALS
+from service.pulse import Pulse
+from service.record import OTHER, UNMATCHED, Reporter
+from service.requestlog import RequestLog
 from service.settings import Settings
 from service.telemetry import Telemetry
 from service.v2 import routes as v2
@@ -23,18 +26,26 @@ from service.watch import watch
 from service.workers import tell_others
 
 
-def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp, Hosting]:
+def create_app(
+    settings: Settings, *, load_first: bool = False, sign_of_life: Callable[[], None] | None = None
+) -> tuple[Telemetry, Hosting]:
     """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none.
 
-    It is alive at once, and ready when the models are; with `load_first`, it is not alive before.
+    It is alive at once, and ready when the models are; with `load_first`, it is not alive before. A `sign_of_life` is
+    given at each beat of its pulse.
     """
     release = version("hangtag")
     metrics = Metrics(release, shared=settings.workers > 1)
     metrics.memory_limit.set(memory_limit(settings))
-    hosting = Hosting(settings, metrics)
+    pulse = Pulse(settings.stuck_seconds)
+    if sign_of_life:
+        pulse.join(sign_of_life)
+    hosting = Hosting(settings, metrics, pulse)
+    reporters = _reporters(settings, release)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        pulse.start()
         loading = asyncio.create_task(hosting.load())
         if load_first:
             await loading
@@ -46,6 +57,9 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
                 await watching
         await loading
         await hosting.close()
+        pulse.stop()
+        for reporter in reporters:
+            await asyncio.to_thread(reporter.close)
 
     app = FastAPI(
         version=release,
@@ -63,9 +77,20 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
     app.include_router(health.router(hosting, metrics))
     problems.install(app)
     for path, operations in openapi.complete(app.openapi())["paths"].items():
-        for method in operations:
-            metrics.expect(method.upper(), path)
-    return Telemetry(Shortcut(app, classify), metrics, hosting), hosting
+        for method, operation in operations.items():
+            metrics.expect(method.upper(), path, [int(each) for each in operation["responses"] if each != "default"])
+    metrics.expect(OTHER, UNMATCHED, REFUSALS)
+    return Telemetry(Shortcut(app, classify), metrics, hosting, *reporters), hosting
+
+
+def _reporters(settings: Settings, release: str) -> list[Reporter]:
+    """Who is told of each request: traces first, so that the log can name the spans."""
+    log = RequestLog(settings.log_requests_per_second)
+    if settings.otlp_endpoint is None:
+        return [log]
+    from service.spans import Spans  # noqa: PLC0415 - half a second, and the extra `otlp`, that only traces need
+
+    return [Spans(str(settings.otlp_endpoint), settings.otlp_share, release), log]
 
 
 def _limits(settings: Settings) -> Limits:

@@ -1,5 +1,6 @@
 """What probes and scrapers ask: is it alive, has it started, may it have traffic, and what has it counted."""
 
+import asyncio
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
@@ -35,7 +36,7 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
 
     @routes.get(
         "/health/ready",
-        summary="Every model answers, and the service is not draining",
+        summary="Every model answers, no runner is stuck, and the service is not draining",
         responses={200: openapi.example(examples.READY), 503: openapi.example(examples.DRAINING, model=Health)},
     )
     async def is_ready(response: Response) -> Health:
@@ -52,7 +53,8 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
     )
     async def get_metrics(request: Request) -> Response:
         encode, content_type = _encoder(request.headers.get("accept", ""))
-        return Response(encode(metrics.registry), headers={"Content-Type": content_type})
+        body = await asyncio.to_thread(encode, metrics.registry)  # it takes as long as ten answers
+        return Response(body, headers={"Content-Type": content_type})
 
     return routes
 
@@ -70,7 +72,7 @@ def readiness(hosting: Hosting) -> Health:
     models = {model.name: model.status for model in hosting.models if model.is_wanted}
     if hosting.draining:
         return Health(status="draining", models=models)
-    for worst, meaning in (("loading", "starting"), ("failed", "failed")):
+    for worst, meaning in (("loading", "starting"), ("failed", "failed"), ("stuck", "stuck")):
         if worst in models.values():
             return Health(status=meaning, models=models)
     return Health(status="ready", models=models)

@@ -1,20 +1,20 @@
 """Every metric of the service, named once; each series of a model exists at zero from the moment the model is known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from platform import python_version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from artifact.answer import Answer
 from artifact.expectation import Expectation
+from service.counts import Counts
+from service.processes import Processes
 
 _MODEL = ("model_name", "model_version")
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SHARES = tuple(step / 20 for step in range(1, 21))
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
-ALERTING = ("429", "500", "503", "504")  # statuses of a classification that alerts count
 OUTCOMES = ("ok", "invalid", "rejected", "expired", "failed", "cancelled")
 REASONS = ("queue_full", "model_unavailable", "draining")
 SOURCES = ("hit", "collapsed", "miss")
@@ -28,12 +28,12 @@ class Metrics:
     """The service's metrics, and the registry to scrape: their own, or what all workers wrote to files."""
 
     def __init__(self, build_version: str, *, shared: bool = False) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # as it is with several workers; they would be a third
         self.registry = r = CollectorRegistry()
         if shared:
             self.registry = CollectorRegistry()
-            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
-        else:
-            ProcessCollector(registry=r)
+            self.registry.register(Counts())
+        self.registry.register(Processes())
         self.items = Counter("hangtag_items_total", "Images, by what became of them.", (*_MODEL, "outcome"), registry=r)
         self.rejected = Counter(
             "hangtag_rejected_total", "Images that were refused, by reason.", (*_MODEL, "reason"), registry=r
@@ -109,6 +109,12 @@ class Metrics:
             registry=r,
             multiprocess_mode="livemax",
         )
+        self.replaced = Counter(
+            "hangtag_runners_replaced_total",
+            "Runners that were stuck or gone, and were replaced.",
+            _MODEL,
+            registry=r,
+        )
         self.loads = Counter(
             "hangtag_model_loads_total", "Loads of a version, by how they ended.", (*_MODEL, "outcome"), registry=r
         )
@@ -133,6 +139,7 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self.build.labels(build_version, python_version()).set(1)
+        Counter("hangtag_worker_starts_total", "Worker processes that were started.", registry=r).inc()
         self.requests = Counter(
             "http_requests_total", "HTTP requests, by route template.", ("method", "route", "status"), registry=r
         )
@@ -143,12 +150,23 @@ class Metrics:
             buckets=_SECONDS,
             registry=r,
         )
+        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def expect(self, method: str, route: str) -> None:
-        """Let the series of a route exist at zero, as no rate sees what was counted before the first scrape."""
-        for status in ("200", *ALERTING) if method == "POST" else ("200",):
-            self.requests.labels(method, route, status)
-        self.request_seconds.labels(method, route)
+    def expect(self, method: str, route: str, statuses: Iterable[int]) -> None:
+        """Let the series of a route exist at zero."""
+        for status in statuses:
+            self._answer(method, route, status)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request is answered, as soon as the end of its answer is out."""
+        answers, durations = self._answers.get((method, route, status)) or self._answer(method, route, status)
+        answers.inc()
+        durations.observe(seconds)
+
+    def _answer(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        series = self.requests.labels(method, route, str(status)), self.request_seconds.labels(method, route)
+        self._answers[method, route, status] = series
+        return series
 
 
 class ModelMetrics:
@@ -165,6 +183,7 @@ class ModelMetrics:
         self._confidence = metrics.confidence.labels(*self._model)
         self._ready = metrics.model_ready.labels(*self._model)
         self._queue_items = metrics.queue_items.labels(*self._model)
+        self._replaced = metrics.replaced.labels(*self._model)
         self._loads = {outcome: metrics.loads.labels(*self._model, outcome) for outcome in LOADS}
         self._comparisons = {each: metrics.shadow.labels(*self._model, each) for each in COMPARISONS}
         self._shadow_seconds = metrics.shadow_seconds.labels(*self._model)
@@ -179,6 +198,14 @@ class ModelMetrics:
             for decision in DECISIONS
         }
         self._ready.set(1)
+
+    def replaced(self, runners: int) -> None:
+        """So many runners were stuck or gone, and were replaced."""
+        self._replaced.inc(runners)
+
+    def stuck(self, *, is_so: bool) -> None:
+        """The version is stuck, or is ready again."""
+        self._ready.set(not is_so)
 
     def expect(self, expectation: Expectation) -> None:
         """Say what the answers should look like."""

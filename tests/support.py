@@ -38,7 +38,7 @@ SPEC = InputSpec(height=8, width=8, channels=1, resize=Resize(fit="stretch"))
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
 OnShelf = Callable[..., tuple[int, str, str]]
 Extra = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
-PATIENCE = 30  # seconds until a test that waits for an event gives up
+PATIENCE = 60  # seconds until a test that waits for an event gives up
 CLASSIFY = "/v1/models/tiny/classify"
 
 
@@ -107,6 +107,66 @@ def failing_at(shade: int) -> Extra:
         "near": np.array([0.5], np.float32),
         "far": np.array([10**6], np.int64),
         "table": np.zeros(1, np.float32),
+    }
+
+
+def at(shade: int) -> Extra:
+    """What tells by `is_there` whether a picture of one shade is in the batch."""
+    nodes = [
+        helper.make_node("Sub", ["mean", "shade"], ["distance"]),
+        helper.make_node("Abs", ["distance"], ["away"]),
+        helper.make_node("ReduceMin", ["away"], ["nearest"], keepdims=0),
+        helper.make_node("Less", ["nearest", "near"], ["is_there"]),
+    ]
+    return nodes, {"shade": np.array([shade], np.float32), "near": np.array(0.5, np.float32)}
+
+
+def endless_at(shade: int) -> Extra:
+    """What never ends on pictures of one shade: a loop, which onnxruntime leaves when it is told to."""
+    is_there, constants = at(shade)
+    scalar, count = helper.make_tensor_value_info, TensorProto.INT64
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["goes_on"]), helper.make_node("Identity", ["carried"], ["carries"])],
+        "turn",
+        [scalar("turn", count, []), scalar("going", TensorProto.BOOL, []), scalar("carried", TensorProto.FLOAT, [1])],
+        [scalar("goes_on", TensorProto.BOOL, []), scalar("carries", TensorProto.FLOAT, [1])],
+    )
+    loop = helper.make_node("Loop", ["", "is_there", "nothing"], ["zero"], body=body)
+    return [*is_there, loop], {**constants, "nothing": np.zeros(1, np.float32)}
+
+
+def deaf_at(shade: int, boxes: int = 3_000_000) -> Extra:
+    """What does not end for hours on pictures of one shade: one node that compares millions of boxes with each other.
+
+    onnxruntime ends a run between two nodes only, so nothing but the end of the process ends this.
+    """
+    is_there, constants = at(shade)
+    nodes = [
+        helper.make_node("Cast", ["is_there"], ["flag"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["flag", "boxes"], ["many"]),
+        helper.make_node("Range", ["first", "many", "step"], ["places"]),
+        helper.make_node("Unsqueeze", ["places", "last_axis"], ["column"]),
+        helper.make_node("Add", ["column", "corners"], ["squares"]),
+        helper.make_node("Unsqueeze", ["squares", "first_axis"], ["all_boxes"]),
+        helper.make_node("Unsqueeze", ["places", "first_axes"], ["all_scores"]),
+        helper.make_node("NonMaxSuppression", ["all_boxes", "all_scores", "most", "overlap"], ["kept"]),
+        helper.make_node("Shape", ["kept"], ["sizes"]),
+        helper.make_node("Cast", ["sizes"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["numbers"], ["number"], keepdims=0),
+        helper.make_node("Mul", ["number", "nothing"], ["zero"]),
+    ]
+    return [*is_there, *nodes], {
+        **constants,
+        "boxes": np.array(boxes, np.float32),
+        "first": np.array(0, np.float32),
+        "step": np.array(1, np.float32),
+        "first_axis": np.array([0]),
+        "last_axis": np.array([1]),
+        "first_axes": np.array([0, 1]),
+        "corners": np.array([[0, 0, 0.5, 0.5]], np.float32),
+        "most": np.array([boxes]),
+        "overlap": np.array([0.5], np.float32),
+        "nothing": np.zeros(1, np.float32),
     }
 
 
@@ -220,7 +280,7 @@ class Service:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "HANGTAG_LOG_FORMAT": "text"} | dict(environment or {}),
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self.log = ""
@@ -244,10 +304,13 @@ class Service:
 
     def wait_for(self, pattern: str) -> str:
         """The first group of the next log line that matches."""
-        while line := self._lines.get(timeout=PATIENCE):
-            self.log += line
-            if found := re.search(pattern, line):
-                return found[1]
+        try:
+            while line := self._lines.get(timeout=PATIENCE):
+                self.log += line
+                if found := re.search(pattern, line):
+                    return found[1]
+        except queue.Empty:
+            raise AssertionError(f"the service did not say {pattern!r}:\n{self.log}") from None
         raise AssertionError(f"the service ended before it said {pattern!r}:\n{self.log}")
 
     def signal(self, number: signal.Signals) -> None:
@@ -279,6 +342,26 @@ class Service:
             if re.split(r"[{ ]", head)[0] == name and all(f'{k}="{v}"' in head for k, v in labels.items()):
                 return float(value)
         raise AssertionError(f"no series {name} {labels}")
+
+    def workers(self) -> list[int]:
+        """The processes of the workers, oldest first."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return sorted(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until so many workers have joined, since the service was started."""
+        for said in ("started: ", "startup complete"):
+            while self.log.count(said) < count:
+                self.wait_for("(started: |startup complete)")
+
+    def kill(self, worker: int) -> int:
+        """Kill a worker and wait until another one is in its place; gives that one's process."""
+        others, joined = set(self.workers()), self.log.count("startup complete")
+        os.kill(worker, signal.SIGKILL)
+        self.wait_for(rf"worker {worker} was killed by (signal 9); another one takes its place")
+        self.wait_for_workers(joined + 1)
+        [new] = set(self.workers()) - others
+        return new
 
     def begin(self, image: bytes, model: str = "tiny") -> "HeldRequest":
         """Start a request and hold its body back; when this returns, the service has let it in."""

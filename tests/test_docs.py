@@ -1,9 +1,12 @@
 """The docs say all there is: a setting, code, metric, route or command that is not in the reference fails here."""
 
 import re
+from functools import cache
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from pydantic import BaseModel
 
 import hangtag
@@ -30,6 +33,7 @@ from training.recipe import (
 )
 
 CLIENTS = (ROOT / "docs" / "clients.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 RECIPES = (ROOT / "docs" / "recipes.md").read_text()
 SECTIONS = (
@@ -71,6 +75,13 @@ def raised(kind: type[errors.HangtagError]) -> bool:
     """Whether it is a leaf of the tree that a request can end in."""
     of_requests = not issubclass(kind, NOT_OF_REQUESTS) or kind in problems.STATUSES
     return of_requests and not kind.__subclasses__()
+
+
+@cache
+def headings(page: Path, level: str = "#+") -> dict[str, str]:
+    """The headings of a page by their anchors, in order."""
+    found = re.findall(rf"^{level} (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-"): heading for heading in found}
 
 
 def test_every_setting_is_documented_with_its_variable():
@@ -136,10 +147,37 @@ def test_every_command_that_operations_types_is_there():
         assert command != "models" or rest[0] in SUBCOMMANDS
 
 
+def test_operations_say_of_every_setting_when_to_touch_it():
+    rows = re.findall(r"^\| (`--.*?) \|", OPERATIONS.split("\n## Settings\n")[1], re.MULTILINE)
+    options = [option for row in rows for option in re.findall(r"`--([a-z-]+)`", row)]
+    assert sorted(option.replace("-", "_") for option in options) == sorted(Settings.model_fields)
+
+
+def test_every_alert_has_a_heading_in_operations():
+    files = [yaml.safe_load(path.read_text()) for path in ROOT.glob("deploy/prometheus/rules/*.yml")]
+    alerts = {rule["alert"] for file in files for group in file["groups"] for rule in group["rules"] if "alert" in rule}
+    assert alerts <= {*headings(ROOT / "docs" / "operations.md").values()}
+
+
+def test_the_contents_of_operations_are_its_sections():
+    contents = re.findall(r"^- \[(.*)\]\(#(.*)\)$", OPERATIONS, re.MULTILINE)
+    assert contents == [
+        (heading, anchor) for anchor, heading in headings(ROOT / "docs" / "operations.md", "##").items()
+    ]
+
+
+def test_everything_that_operations_name_in_deploy_is_there():
+    for path in re.findall(r"\bdeploy/[\w./-]*\w", OPERATIONS):
+        assert (ROOT / path).exists(), path
+
+
 def test_the_docs_link_only_to_what_is_there():
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
+            named = page.parent / target if target else page
+            assert anchor in headings(named), f"{page.name} links to {target}#{anchor}"
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)

@@ -22,6 +22,7 @@ from service.v2.schemas import IndexEntry, State
 _STATES: dict[Status, State] = {
     "loading": "LOADING",
     "ready": "READY",
+    "stuck": "READY",  # its other runners answer
     "failed": "UNAVAILABLE",
     "unloaded": "UNAVAILABLE",
 }
