@@ -14,6 +14,7 @@ BENCHMARKS = {
     "peers": "other servers and ours, side by side",
     "reload": "what requests and memory have of new versions under load",
     "stalls": "how long the machine itself keeps every program waiting",
+    "keys": "what the check of a key costs, and its rate",
     "versions": "two versions of a model, such as float and 8 bits, under load",
 }
 
