@@ -22,7 +22,7 @@ HEADERS = "headers"  # of the answer, in the request's state
 
 _AUTHORIZATION, _BEARER = b"authorization", b"bearer "
 _NO_STORE = (b"cache-control", b"no-store")
-_OF_NO_KEY = "0" * 64  # a digest that no key has
+_OF_NO_KEY = bytes(32)  # a digest that no key has
 
 
 class Holder:
@@ -30,7 +30,7 @@ class Holder:
 
     def __init__(self, key: Key, bucket: Bucket | None, metrics: Metrics) -> None:
         self.name = key.name
-        self.sha256 = key.sha256
+        self.digest = bytes.fromhex(key.sha256)
         self.scopes = frozenset(key.scopes)
         self.expires = key.expires.timestamp() if key.expires else inf
         self.bucket = bucket
@@ -51,7 +51,7 @@ class Access:
         self._for_all: frozenset[Scope] = frozenset({"classify"} if settings.takes_anybody else ())
         self._metrics = metrics
         self._folder = folder
-        self._holders: dict[str, Holder] = {}
+        self._holders: dict[bytes, Holder] = {}  # by id
         self._buckets: dict[str, Bucket] = {}
         self._nobody, self._missing, self._stranger = (
             metrics.key_requests.labels(*of)
@@ -102,9 +102,9 @@ class Access:
 
     def _holder(self, brought: bytes) -> Holder:
         """Whose key it is; one that is nobody's takes as long as one that is somebody's. Raises KeyUnknown."""
-        holder = self._holders.get(id_of(brought) or "")
-        digest = sha256(brought).hexdigest()
-        if not hmac.compare_digest(digest, holder.sha256 if holder else _OF_NO_KEY) or holder is None:
+        holder = self._holders.get(id_of(brought))
+        expected = holder.digest if holder else _OF_NO_KEY
+        if not hmac.compare_digest(sha256(brought).digest(), expected) or holder is None:
             self._stranger.inc()
             raise KeyUnknown("The key is none of this service's, or not any more.")
         return holder
@@ -124,9 +124,7 @@ class Access:
     def _adopt(self, file: KeysFile) -> None:
         """Let these be the keys; one whose rate is as before has as much left of it as before."""
         before, self._buckets = self._buckets, {}
-        self._holders = {key.id: Holder(key, self._bucket(key, before), self._metrics) for key in file.keys}
-        for bucket in before.values():
-            bucket.close()
+        self._holders = {key.id.encode(): Holder(key, self._bucket(key, before), self._metrics) for key in file.keys}
         self._metrics.key_loads.labels("ok").inc()
 
     def _bucket(self, key: Key, before: dict[str, Bucket]) -> Bucket | None:

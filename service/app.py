@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
-from service import admin, health, openapi, problems, routes
+from service import admin, docs, health, openapi, problems, routes
 from service.access import Access
 from service.classify import Classify, Shortcut
 from service.cors import across_origins
@@ -68,6 +68,7 @@ def create_app(
     app = FastAPI(
         version=release,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         **openapi.DESCRIPTION,
@@ -78,6 +79,7 @@ def create_app(
     app.include_router(v2.router(hosting, Infer(hosting, limits, settings.max_items), limits, release))
     app.include_router(admin.router(hosting, access, tell_others if settings.workers > 1 else _nobody))
     app.include_router(health.router(hosting, metrics))
+    app.include_router(docs.router(app.title))
     problems.install(app)
     paths = openapi.complete(app.openapi())["paths"]
     for path, operations in paths.items():

@@ -8,6 +8,7 @@ from math import ceil
 from mmap import mmap
 from pathlib import Path
 from time import monotonic
+from weakref import finalize
 
 from limits import RateLimitItem
 
@@ -29,6 +30,7 @@ class Bucket:
         self._file = -1 if file is None else os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if file is not None:
             os.ftruncate(self._file, _MOMENT.size)
+            finalize(self, os.close, self._file)  # when no request has it any more
         self._memory = mmap(self._file, _MOMENT.size)
         self.policy = f'"images";q={self._tokens};w={self._seconds}'.encode()
 
@@ -61,9 +63,3 @@ class Bucket:
         away = max(0.0, _MOMENT.unpack_from(self._memory)[0] - self._clock())
         there = max(0, int((self._seconds - away) / self._each + _ROUNDING))
         return b'"images";r=%d;t=%d' % (there, ceil(away))
-
-    def close(self) -> None:
-        """Let go of the memory, and of the file."""
-        self._memory.close()
-        if self._file >= 0:
-            os.close(self._file)

@@ -1,5 +1,6 @@
 """Rates of keys: how much may come at once and in the long run, over all workers, and what clients are told of it."""
 
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -163,6 +164,18 @@ def test_an_infer_request_takes_as_many_as_it_has_images(models: Path, file: Pat
         assert (refused.status_code, refused.json().keys()) == (429, {"error"})
         assert 4 * 360 - 10 <= int(refused.headers["retry-after"]) <= 4 * 360
         assert httpx.get(service.url + INFER.removesuffix("/infer"), headers=key).status_code == 429
+
+
+def test_a_request_that_is_under_way_when_its_key_goes_is_answered(models: Path, file: Path):
+    key, admin = new_key(file, "classify", name="shop", rate="9/hour"), new_key(file, "admin")
+    body = json.dumps({"inputs": [image(0, 128, 255)]}).encode()
+    with Service(models, "--keys", str(file)) as service, Connection(service.url) as connection:
+        connection.post(INFER, Content_Length=str(len(body)), Expect="100-continue", **key)
+        assert connection.answer() == (100, {})
+        file.write_text('{"keys": []}')
+        httpx.post(f"{service.url}/v1/admin/reload", headers=admin, timeout=PATIENCE).raise_for_status()
+        connection.send(body)
+        assert connection.answer()[0] == 200
 
 
 def test_our_client_brings_its_key_and_comes_back_when_it_is_told_to(models: Path, file: Path):
