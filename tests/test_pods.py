@@ -16,6 +16,7 @@ from manifests import (
     KUBERNETES,
     MONITOR,
     MOUNTED,
+    OPERATIONS,
     POD,
     PODS,
     POLICY,
@@ -30,7 +31,6 @@ from manifests import (
 from service.settings import Settings
 from support import ROOT
 
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 NAME = {"app.kubernetes.io/name": "hangtag"}
 
 
