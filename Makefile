@@ -16,7 +16,7 @@ serve: .venv/serve.stamp  ## answer requests on http://127.0.0.1:8000 (settings:
 train: .venv/dev.stamp  ## train a model: make train RECIPE=fashion-mnist
 	@exec $(BIN)/hangtag train $(or $(RECIPE),fashion-mnist)
 
-test: check .venv-clients/stamp  ## lint, check types and imports, run every test
+test: check .venv-clients/stamp .prometheus/stamp  ## lint, check types and imports, run every test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/dev.stamp  ## run the tests that take minutes each
@@ -44,7 +44,7 @@ image-check: .venv/serve.stamp  ## build the container image and try it (needs d
 	deploy/image-check.sh
 
 clean:  ## remove the environments and all caches
-	rm -rf .venv .venv-clients .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-clients .prometheus .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
 
 # The development environment holds all of the serving one, so whoever has it needs no second set-up to serve.
 .venv/serve.stamp: requirements/serve.txt pyproject.toml | .venv/bin/python
@@ -65,6 +65,11 @@ clean:  ## remove the environments and all caches
 	@$(BIN)/python -m venv --clear .venv-clients
 	@.venv-clients/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
 	@touch $@
+
+# Without it the tests of rules and dashboards are skipped; the next `make test` tries again.
+.prometheus/stamp: deploy/prometheus/fetch.sh
+	@echo "getting the prometheus that rules and dashboards are tried with into .prometheus (once)"
+	@if deploy/prometheus/fetch.sh .prometheus; then touch $@; fi
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Hangtag needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'

@@ -12,7 +12,10 @@ BENCHMARKS = {
     "workers": "what a second worker on a second core is worth",
     "refusal": "what a request costs that finds no place",
     "peers": "other servers and ours, side by side",
+    "overload": "goodput and refusals while a thousand clients ask",
+    "soak": "everything at once for as long as you like: surprises and leaks",
     "reload": "what requests and memory have of new versions under load",
+    "scrape": "how long a scrape takes, and holds up others",
     "stalls": "how long the machine itself keeps every program waiting",
     "versions": "two versions of a model, such as float and 8 bits, under load",
 }

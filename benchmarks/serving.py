@@ -49,7 +49,8 @@ def serving(models: Path, options: Sequence[str] = (), cores: Collection[int] = 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(serve_command(models, str(port), *options))  # noqa: S603 - ourselves
+    command = serve_command(models, str(port), *options)
+    process = subprocess.Popen(command, process_group=0)  # noqa: S603 - ourselves; Ctrl-C is for who measures
     if cores:
         os.sched_setaffinity(process.pid, cores)
     try:

@@ -6,14 +6,17 @@ from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from service import admin, health, openapi, problems, routes
 from service.admin import Admin
 from service.classify import Classify, Shortcut
 from service.hosting import Hosting
 from service.intake import Limits
+from service.memory import memory_limit
 from service.metrics import Metrics
+from service.protocol import REFUSALS
+from service.record import OTHER, UNMATCHED, Reporter
+from service.requestlog import RequestLog
 from service.settings import Settings
 from service.telemetry import Telemetry
 from service.v2 import routes as v2
@@ -22,14 +25,16 @@ from service.watch import watch
 from service.workers import tell_others
 
 
-def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp, Hosting]:
+def create_app(settings: Settings, *, load_first: bool = False) -> tuple[Telemetry, Hosting]:
     """The ASGI app and the models that it serves; raises RepositoryEmpty when there are none.
 
     It is alive at once, and ready when the models are; with `load_first`, it is not alive before.
     """
     release = version("hangtag")
     metrics = Metrics(release, shared=settings.workers > 1)
+    metrics.memory_limit.set(memory_limit(settings))
     hosting = Hosting(settings, metrics)
+    reporters = _reporters(settings, release)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -44,6 +49,8 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
                 await watching
         await loading
         await hosting.close()
+        for reporter in reporters:
+            await asyncio.to_thread(reporter.close)
 
     app = FastAPI(
         version=release,
@@ -61,9 +68,20 @@ def create_app(settings: Settings, *, load_first: bool = False) -> tuple[ASGIApp
     app.include_router(health.router(hosting, metrics))
     problems.install(app)
     for path, operations in openapi.complete(app.openapi())["paths"].items():
-        for method in operations:
-            metrics.expect(method.upper(), path)
-    return Telemetry(Shortcut(app, classify), metrics, hosting), hosting
+        for method, operation in operations.items():
+            metrics.expect(method.upper(), path, [int(each) for each in operation["responses"] if each != "default"])
+    metrics.expect(OTHER, UNMATCHED, REFUSALS)
+    return Telemetry(Shortcut(app, classify), metrics, hosting, *reporters), hosting
+
+
+def _reporters(settings: Settings, release: str) -> list[Reporter]:
+    """Who is told of each request: traces first, so that the log can name the spans."""
+    log = RequestLog(settings.log_requests_per_second)
+    if settings.otlp_endpoint is None:
+        return [log]
+    from service.spans import Spans  # noqa: PLC0415 - half a second, and the extra `otlp`, that only traces need
+
+    return [Spans(str(settings.otlp_endpoint), settings.otlp_share, release), log]
 
 
 def _limits(settings: Settings) -> Limits:

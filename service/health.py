@@ -1,5 +1,6 @@
 """What probes and scrapers ask: is it alive, has it started, may it have traffic, and what has it counted."""
 
+import asyncio
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
@@ -52,7 +53,8 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
     )
     async def get_metrics(request: Request) -> Response:
         encode, content_type = _encoder(request.headers.get("accept", ""))
-        return Response(encode(metrics.registry), headers={"Content-Type": content_type})
+        body = await asyncio.to_thread(encode, metrics.registry)  # it takes as long as ten answers
+        return Response(body, headers={"Content-Type": content_type})
 
     return routes
 

@@ -49,6 +49,8 @@ class Loader:
             metrics.load_ended("failed")
             raise
         metrics.load_ended("ok")
+        if artifact.expectation:
+            metrics.expect(artifact.expectation)
         logger.info(
             "model %s %s is ready on %s: %d runners of %d threads, batches to %d",
             *(name, version, session.provider, way.runners, way.threads, way.max_batch),

@@ -1,12 +1,14 @@
 """Every metric of the service, named once; each series of a model exists at zero from the moment the model is known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from platform import python_version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from artifact.answer import Answer
+from artifact.expectation import Expectation
+from service.counts import Counts
+from service.processes import Processes
 
 _MODEL = ("model_name", "model_version")
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -26,12 +28,12 @@ class Metrics:
     """The service's metrics, and the registry to scrape: their own, or what all workers wrote to files."""
 
     def __init__(self, build_version: str, *, shared: bool = False) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # as it is with several workers; they would be a third
         self.registry = r = CollectorRegistry()
         if shared:
             self.registry = CollectorRegistry()
-            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
-        else:
-            ProcessCollector(registry=r)
+            self.registry.register(Counts())
+        self.registry.register(Processes())
         self.items = Counter("hangtag_items_total", "Images, by what became of them.", (*_MODEL, "outcome"), registry=r)
         self.rejected = Counter(
             "hangtag_rejected_total", "Images that were refused, by reason.", (*_MODEL, "reason"), registry=r
@@ -53,11 +55,38 @@ class Metrics:
         self.confidence = Histogram(
             "hangtag_confidence", "Score of the best label.", _MODEL, buckets=_SHARES, registry=r
         )
+        self.expected_labels = Gauge(
+            "hangtag_expected_predictions_ratio",
+            "Share of the test photos that have this best label.",
+            (*_MODEL, "label"),
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.expected_confidence = Gauge(
+            "hangtag_expected_confidence",
+            "Mean score of the best label on the test photos.",
+            _MODEL,
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.expected_accepted = Gauge(
+            "hangtag_expected_accepted_ratio",
+            "Share of the test photos whose answer was accepted.",
+            _MODEL,
+            registry=r,
+            multiprocess_mode="livemax",
+        )
         self.cached = Counter(
             "hangtag_cache_requests_total", "Images, by where their scores came from.", (*_MODEL, "source"), registry=r
         )
         self.cache_bytes = Gauge(
             "hangtag_cache_bytes", "Memory that kept scores take.", registry=r, multiprocess_mode="livesum"
+        )
+        self.memory_limit = Gauge(
+            "hangtag_memory_limit_bytes",
+            "Memory that the whole service may take; 0 without a limit.",
+            registry=r,
+            multiprocess_mode="livemax",
         )
         self.model_info = Gauge(
             "hangtag_model_info",
@@ -104,6 +133,7 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self.build.labels(build_version, python_version()).set(1)
+        Counter("hangtag_worker_starts_total", "Worker processes that were started.", registry=r).inc()
         self.requests = Counter(
             "http_requests_total", "HTTP requests, by route template.", ("method", "route", "status"), registry=r
         )
@@ -114,11 +144,23 @@ class Metrics:
             buckets=_SECONDS,
             registry=r,
         )
+        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def expect(self, method: str, route: str) -> None:
+    def expect(self, method: str, route: str, statuses: Iterable[int]) -> None:
         """Let the series of a route exist at zero."""
-        self.requests.labels(method, route, "200")
-        self.request_seconds.labels(method, route)
+        for status in statuses:
+            self._answer(method, route, status)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request is answered, as soon as the end of its answer is out."""
+        answers, durations = self._answers.get((method, route, status)) or self._answer(method, route, status)
+        answers.inc()
+        durations.observe(seconds)
+
+    def _answer(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        series = self.requests.labels(method, route, str(status)), self.request_seconds.labels(method, route)
+        self._answers[method, route, status] = series
+        return series
 
 
 class ModelMetrics:
@@ -149,6 +191,13 @@ class ModelMetrics:
             for decision in DECISIONS
         }
         self._ready.set(1)
+
+    def expect(self, expectation: Expectation) -> None:
+        """Say what the answers should look like."""
+        for label, share in expectation.labels.items():
+            self._metrics.expected_labels.labels(*self._model, label).set(share)
+        self._metrics.expected_confidence.labels(*self._model).set(expectation.confidence)
+        self._metrics.expected_accepted.labels(*self._model).set(expectation.accepted)
 
     def retired(self, digest: str) -> None:
         """The version answers no more."""

@@ -1,6 +1,7 @@
 """What an error means in HTTP: the one place that maps our errors to statuses, and to what each API has for errors."""
 
 import logging
+from functools import lru_cache
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -9,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from artifact import errors
+from service.record import RECORD
 from service.schemas import Problem
 from service.v2.schemas import ErrorResponse
 
@@ -61,7 +63,7 @@ def answer(error: errors.HangtagError, scope: Scope) -> Response:
 def respond(error: errors.HangtagError, scope: Scope) -> Response:
     """The same, with a line in the log when the error is one of ours to look at."""
     if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Refused):
-        logger.error("request %s failed", scope["state"]["request_id"], exc_info=error)
+        logger.error("request failed", exc_info=error)
     return answer(error, scope)
 
 
@@ -95,7 +97,14 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def _answer(scope: Scope, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
     """A problem document (RFC 9457), or under /v2 what the Open Inference Protocol has for errors."""
+    scope[RECORD].code = code
     if f"{scope['path']}/".startswith("/v2/"):
         return Response(ErrorResponse(error=detail).model_dump_json(), status, headers, "application/json")
-    problem = Problem(title=PHRASES.get(status, "Client Closed Request"), status=status, detail=detail, code=code)
-    return Response(problem.model_dump_json(), status, headers, PROBLEM_JSON)
+    return Response(_document(status, code, detail), status, headers, PROBLEM_JSON)
+
+
+@lru_cache(64)
+def _document(status: int, code: str, detail: str) -> bytes:
+    """A problem document; a flood of refusals has one for all."""
+    title = PHRASES.get(status, "Client Closed Request")
+    return Problem(title=title, status=status, detail=detail, code=code).model_dump_json().encode()

@@ -21,7 +21,7 @@ TopK = Annotated[
 Known = Annotated[str | None, Header(description="ETags of the pages that the client has", examples=['"sha256:5ab1"'])]
 
 # What can go wrong with an image; with a version, it may not be there, too.
-_REFUSALS = (
+REFUSALS = (
     errors.MalformedRequest,
     errors.EmptyImage,
     errors.ModelNotFound,
@@ -87,7 +87,7 @@ def router(hosting: Hosting, handler: Classify) -> APIRouter:
         "/{model}/classify",
         summary="Classify one image",
         response_model=Classification,
-        responses={**classified, **openapi.problems(*_REFUSALS)},
+        responses={**classified, **openapi.problems(*REFUSALS)},
         openapi_extra=openapi.CLASSIFICATION,
     )
     async def classify(model: Name, request: Request, top_k: TopK = DEFAULT_TOP_K) -> Response:
@@ -97,7 +97,7 @@ def router(hosting: Hosting, handler: Classify) -> APIRouter:
         "/{model}/versions/{version}/classify",
         summary="Classify one image with a certain version",
         response_model=Classification,
-        responses={**classified, **openapi.problems(*_REFUSALS, errors.VersionNotFound)},
+        responses={**classified, **openapi.problems(*REFUSALS, errors.VersionNotFound)},
         openapi_extra=openapi.CLASSIFICATION,
     )
     async def classify_version(

@@ -13,6 +13,7 @@ from artifact.errors import AddressInUse, AddressUnavailable
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BACKLOG = 2048  # connections that wait to be accepted
+_DOORS = 16
 
 
 class Server(uvicorn.Server):
@@ -68,6 +69,14 @@ def hold_back_reloads() -> None:
 def let_reloads_through() -> None:
     """Take SIGHUP, and one that has waited."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
+def doors(listener: socket.socket) -> list[socket.socket]:
+    """A listening socket several times over: libuv takes one connection from each in a turn of the event loop.
+
+    In a flood a turn takes a tenth of a second, and a new client, such as a probe, would wait for one who came before.
+    """
+    return [listener, *(listener.dup() for _ in range(_DOORS - 1))]
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:

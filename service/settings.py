@@ -1,13 +1,28 @@
 """Every setting of the service, once: each is a `hangtag serve` option and a `HANGTAG_*` environment variable."""
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, AnyHttpUrl, Field
 
 from artifact.command import Key, Options
 from artifact.device import Device
 from artifact.pixels import DEFAULT_MAX_PIXELS
+
+LogFormat = Literal["json", "text"]
+
+
+def _check_collector(endpoint: AnyHttpUrl) -> AnyHttpUrl:
+    """What sends traces is installed; raises ValueError."""
+    try:
+        find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    except ModuleNotFoundError:
+        raise ValueError("traces need the extra `otlp`: pip install 'hangtag[otlp]'") from None
+    return endpoint
+
+
+Collector = Annotated[AnyHttpUrl, AfterValidator(_check_collector)]
 
 
 class Settings(Options):
@@ -63,3 +78,15 @@ class Settings(Options):
     drain_seconds: float = Field(2, ge=0, description="after SIGTERM: how long requests are still taken, not ready")
     shutdown_seconds: float = Field(30, gt=0, description="after that: how long accepted requests may take to finish")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line shown")
+    log_format: LogFormat | None = Field(
+        None, description="how log lines look; by default text where standard error is a terminal, else json"
+    )
+    log_requests_per_second: int = Field(
+        10, ge=0, description="log lines a second for requests that ended alike; the rest are counted on the next line"
+    )
+    otlp_endpoint: Collector | None = Field(
+        None, description="where traces are sent by OTLP over HTTP, such as http://127.0.0.1:4318"
+    )
+    otlp_share: float = Field(
+        1, ge=0, le=1, description="share of requests that are traced, of those whose caller has not decided that"
+    )

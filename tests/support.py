@@ -26,6 +26,7 @@ from PIL import Image
 
 from artifact.card import Export, InputSpec, ModelCard, Resize, SplitFigures, TrainingData, Weights
 from artifact.digest import digest_files
+from artifact.expectation import PREDICTIONS_FILE
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
 from artifact.repository import MODEL_FILE, REPORT_FILE, Repository
@@ -163,8 +164,12 @@ def publish(
     model: onnx.ModelProto | None = None,
     trained: onnx.ModelProto | None = None,
     report: bytes | None = None,
+    predictions: np.ndarray | None = None,
 ) -> Path:
-    """Publish the tiny model as export does; gives the version's folder. `trained` gives the golden scores."""
+    """Publish the tiny model as export does; gives the version's folder. `trained` gives the golden scores.
+
+    `predictions` are the scores that it had for its test photos.
+    """
     described = described or card()
     repository = Repository(root)
     staged = repository.stage(described.name)
@@ -175,10 +180,13 @@ def publish(
     scores = Session(sealed(trained, described) if trained else model, described).run(pixels)
     GoldenSamples(images, pixels, scores).save(staged / GOLDEN_FILE)
     files = [MODEL_FILE, GOLDEN_FILE]
+    (staged / REPORT_FILE).parent.mkdir()
     if report is not None:
         files.append(REPORT_FILE)
-        (staged / REPORT_FILE).parent.mkdir()
         (staged / REPORT_FILE).write_bytes(report)
+    if predictions is not None:
+        files.append(PREDICTIONS_FILE)
+        np.savez(staged / PREDICTIONS_FILE, scores=predictions)
     complete = described.model_copy(update={"files": digest_files(staged, files)})
     return repository.publish(staged, complete)
 
@@ -212,7 +220,7 @@ class Service:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "HANGTAG_LOG_FORMAT": "text"} | dict(environment or {}),
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self.log = ""
@@ -274,6 +282,26 @@ class Service:
             if re.split(r"[{ ]", head)[0] == name and all(f'{k}="{v}"' in head for k, v in labels.items()):
                 return float(value)
         raise AssertionError(f"no series {name} {labels}")
+
+    def workers(self) -> list[int]:
+        """The processes of the workers, oldest first."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return sorted(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until so many workers have joined, since the service was started."""
+        for said in ("started: ", "startup complete"):
+            while self.log.count(said) < count:
+                self.wait_for("(started: |startup complete)")
+
+    def kill(self, worker: int) -> int:
+        """Kill a worker and wait until another one is in its place; gives that one's process."""
+        others, joined = set(self.workers()), self.log.count("startup complete")
+        os.kill(worker, signal.SIGKILL)
+        self.wait_for(rf"worker {worker} was killed by (signal 9); another one takes its place")
+        self.wait_for_workers(joined + 1)
+        [new] = set(self.workers()) - others
+        return new
 
     def begin(self, image: bytes, model: str = "tiny") -> "HeldRequest":
         """Start a request and hold its body back; when this returns, the service has let it in."""

@@ -179,9 +179,7 @@ def test_what_the_adapter_asks_for_is_the_mean_time_in_the_queue_of_each_pod(tmp
 
 
 def test_every_file_of_rules_becomes_a_resource_of_the_operator_as_operations_say(tmp_path: Path):
-    loop = re.findall(r"^    (for file in deploy/prometheus/rules.*?^    done)$", OPERATIONS, re.MULTILINE | re.DOTALL)[
-        0
-    ]
+    [loop] = re.findall(r"^    (for file in deploy/.*?^    done)$", OPERATIONS, re.MULTILINE | re.DOTALL)
     kubectl = tmp_path / "kubectl"
     kubectl.write_text("#!/bin/sh\ncat\necho ---\n")
     kubectl.chmod(0o755)

@@ -9,7 +9,7 @@ from service.health import readiness
 from service.hosting import Hosting
 from service.intake import Limits
 from service.openapi import TERMS, Json, example
-from service.routes import Name, Version
+from service.routes import REFUSALS, Name, Version
 from service.v2 import described, repository
 from service.v2.infer import Infer
 from service.v2.metadata import metadata_of, versions_of
@@ -87,7 +87,7 @@ def _inference(infer: Infer) -> APIRouter:
     routes = APIRouter(prefix="/v2/models/{model}")
     what: Json = {
         "response_model": InferResponse,
-        "responses": {200: described.INFERENCE},
+        "responses": {200: described.INFERENCE, **described.refusals(*REFUSALS)},
         "openapi_extra": {"parameters": TERMS, "requestBody": described.inference_body()},
     }
 
