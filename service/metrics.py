@@ -22,6 +22,7 @@ STAGES = ("decode", "queue", "infer")
 DECISIONS = ("accept", "review")
 LOADS = ("ok", "failed")
 ENDS = ("crowded", "refused", "slow_head", "slow_body", "slow_reader")
+KEY_OUTCOMES = ("accepted", "missing", "unknown", "expired", "scope", "rate")
 COMPARISONS = ("same", "other_label", "other_decision", "failed", "skipped")
 
 
@@ -152,6 +153,14 @@ class Metrics:
         for reason in ENDS:
             self.connections_ended.labels(reason)
         Counter("hangtag_worker_starts_total", "Worker processes that were started.", registry=r).inc()
+        self.key_requests = Counter(
+            "hangtag_key_requests_total", "Requests, by the name of their key.", ("key", "outcome"), registry=r
+        )
+        self.key_loads = Counter(
+            "hangtag_key_loads_total", "Loads of the file of keys, by how they ended.", ("outcome",), registry=r
+        )
+        for outcome in LOADS:
+            self.key_loads.labels(outcome)
         self.requests = Counter(
             "http_requests_total", "HTTP requests, by route template.", ("method", "route", "status"), registry=r
         )

@@ -23,7 +23,7 @@ from schemathesis.specs.openapi import checks as conformance
 from test_openapi import DOCUMENT
 
 from mutated import pictures
-from support import CLASSIFY, Service, eventually, png
+from support import CLASSIFY, OPERATOR, Service, eventually, operated, png
 
 TIMES = int(os.environ.get("FUZZ", "1"))
 SEED = int.from_bytes(os.urandom(4)) if TIMES > 1 else 1
@@ -36,7 +36,7 @@ MOST_GROWTH = 32 * 2**20  # bytes, with every picture of a million pixels that w
 def fuzzed(models: Path) -> Iterator[Service]:
     """A service for nothing but this."""
     options = ("--max-body-bytes", "200000", "--max-pixels", "1000000")
-    with Service(models, *options, environment={"HANGTAG_ADMIN_KEY": "key"}) as running:
+    with Service(models, *options, *operated(models)) as running:
         yield running
 
 
@@ -128,4 +128,4 @@ def test_who_knows_a_model_and_the_key_is_answered_as_is_described(
 ):
     known = {"model": "tiny", "version": "1"}
     case.path_parameters = {name: known[name] for name in case.path_parameters}
-    case.call_and_validate(fuzzed.url, session, {"Authorization": "Bearer key"}, checks=CHECKS)
+    case.call_and_validate(fuzzed.url, session, OPERATOR, checks=CHECKS)
