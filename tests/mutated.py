@@ -45,7 +45,7 @@ def overwrite(random: Random, data: bytearray) -> None:
 
 
 def cut(random: Random, data: bytearray) -> None:
-    del data[random.randrange(1, len(data)) :]
+    del data[random.randrange(len(data)) :]
 
 
 def splice(random: Random, data: bytearray) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from onnx import TensorProto
 
 from artifact.device import CPU, CUDA, available_cpus, batch_sizes, best_provider, has_vnni, providers
-from artifact.errors import GoldenMismatch, ProviderUnavailable
+from artifact.errors import GoldenMismatch, ModelMismatch, ProviderUnavailable
 from artifact.repository import Repository
 from artifact.session import Session, session_options
-from support import HANGTAG, ROOT
+from support import HANGTAG, ROOT, card, graph, sealed
 
 
 def every_model() -> list[tuple[Path, str]]:
@@ -137,3 +138,18 @@ def test_only_the_cores_that_the_process_may_use_are_counted():
 
 def test_there_is_a_model_to_try():
     assert every_model()
+
+
+@pytest.mark.parametrize("place", ["weights.bin", "../{name}/weights.bin", "{folder}/weights.bin"])
+def test_weights_in_a_file_of_their_own_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str):
+    """No digest vouches for them, and onnxruntime would look for them wherever the service was started."""
+    monkeypatch.chdir(tmp_path)
+    model = graph()
+    weights = model.graph.initializer[0]
+    (tmp_path / "weights.bin").write_bytes(weights.raw_data)
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    where = weights.external_data.add()
+    where.key, where.value = "location", place.format(name=tmp_path.name, folder=tmp_path)
+    with pytest.raises(ModelMismatch, match="cannot load"):
+        Session(sealed(model, card()), card())
