@@ -40,6 +40,12 @@ def counts_in_files() -> Iterator[None]:
             del os.environ[_FOLDER]
 
 
+def shared_folder() -> Path | None:
+    """The folder that all workers have for as long as there are workers; None where there is one process."""
+    folder = os.environ.get(_FOLDER)
+    return Path(folder) if folder else None
+
+
 def count_as(number: int) -> None:
     """Called in a worker before anything is counted: go on from where the last one of this number was killed."""
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]

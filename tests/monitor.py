@@ -5,9 +5,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any, Self
 
 import httpx
@@ -15,7 +16,7 @@ import pytest
 import yaml
 
 from service.metrics import Metrics
-from support import ROOT
+from support import PATIENCE, ROOT
 
 DEPLOYED = ROOT / "deploy" / "prometheus"
 RULES = sorted((DEPLOYED / "rules").glob("*.yml"))
@@ -74,7 +75,8 @@ class Prometheus:
             [*program, "--web.listen-address=127.0.0.1:0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         self.log = ""
-        address = next(self._addresses(), None)
+        with ends_after(PATIENCE, self._process):
+            address = next(self._addresses(), None)
         assert address, self.log
         self._reader = Thread(target=self._process.stderr.read)
         self._reader.start()
@@ -83,7 +85,7 @@ class Prometheus:
     def _addresses(self) -> Iterator[str]:
         for line in self._process.stderr:
             self.log += line
-            if found := re.search(r'msg="Listening on" address=(\S+)', line):
+            if found := re.search(r'msg="Listening on".* address=(\S+)', line):
                 yield found[1]
 
     def ask(self, path: str, **query: str) -> Any:
@@ -107,6 +109,17 @@ class Prometheus:
         self._process.wait()
         self._reader.join()
         self._process.stderr.close()
+
+
+@contextmanager
+def ends_after(seconds: float, process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Kill a process that keeps us waiting for longer."""
+    timer = Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _config(service: str, folder: Path) -> Path:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from artifact.rollout import Rollout
-from monitor import DASHBOARDS, Prometheus, exported, panels, rules, used
+from monitor import DASHBOARDS, Prometheus, exported, panels, rules, tool, used
 from support import CLASSIFY, PATIENCE, ROOT, Service, card, png, publish
 
 SCORES = np.array([[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.05, 0.05, 0.9]])
@@ -89,6 +89,7 @@ def filled_in(expression: str) -> str:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """A Prometheus that watches a service under load, which has a canary and a shadow."""
+    tool("prometheus")  # nothing is started for a test that will be skipped
     models, folder = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("prometheus")
     for version in ("1", "2", "3"):
         publish(models, card(version=version), predictions=SCORES)
