@@ -3,12 +3,15 @@
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 import uvicorn
 
+from artifact.errors import ReloadFailed
 from service.app import create_app
 from service.ending import leave
+from service.keys.file import KeysFile
 from service.logs import logged
 from service.memory import return_large_blocks
 from service.protocol import Protocol
@@ -21,6 +24,9 @@ from service.workers import Workers
 def run(arguments: Sequence[str]) -> int:
     """Serve until a signal; returns how that ended, as `service.ending` has it."""
     settings = Settings.parse("serve", arguments)
+    settings.check_reach()
+    if settings.keys:
+        KeysFile.read(settings.keys)  # so that it is this process that complains
     hold_back_reloads()
     with bind(settings.host, settings.port) as listener:
         if settings.workers == 1:
@@ -53,7 +59,7 @@ def _answer(
         print(f"hangtag listens on http://{settings.host}:{listener.getsockname()[1]}", flush=True)
     sys.setswitchinterval(SWITCH_SECONDS)
     return_large_blocks()
-    app, hosting = create_app(settings, load_first=not first, sign_of_life=sign_of_life)
+    app, hosting, access = create_app(settings, load_first=not first, sign_of_life=sign_of_life)
     config = uvicorn.Config(
         app,
         log_config=None,  # `logged` has all that there is to say
@@ -69,5 +75,11 @@ def _answer(
         timeout_keep_alive=65,
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # uvicorn only adds it to a time
     )
-    Server(config, hosting.drain, settings.drain_seconds, hosting.request_reload).run(doors(listener))
+
+    def reload() -> None:
+        with suppress(ReloadFailed):
+            access.reload()
+        hosting.request_reload()
+
+    Server(config, hosting.drain, settings.drain_seconds, reload).run(doors(listener))
     return hosting.exit_code

@@ -34,19 +34,25 @@ STATUSES: dict[type[Exception], int] = {
     errors.ContentTypeUnsupported: 415,
     errors.Refused: 503,
     errors.QueueFull: 429,
+    errors.RateLimited: 429,
     errors.DeadlineExceeded: 504,
     errors.LastModel: 409,
     errors.ManyWorkers: 409,
     errors.ReloadFailed: 422,
     errors.KeyMissing: 401,
-    errors.KeyWrong: 403,
+    errors.KeyUnknown: 401,
+    errors.ScopeMissing: 403,
 }
 # RFC 9110's names, two of which Python has had since 3.13.
 PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
     422: "Unprocessable Content",
 }
-_HEADERS = {errors.Refused: {"Retry-After": "1"}, errors.KeyMissing: {"WWW-Authenticate": "Bearer"}}
+_CHALLENGES: dict[type[Exception], str] = {  # RFC 6750
+    errors.KeyMissing: "Bearer",
+    errors.KeyUnknown: 'Bearer error="invalid_token"',
+    errors.ScopeMissing: 'Bearer error="insufficient_scope"',
+}
 
 
 def status_of(error: errors.HangtagError) -> int:
@@ -56,8 +62,15 @@ def status_of(error: errors.HangtagError) -> int:
 
 def answer(error: errors.HangtagError, scope: Scope) -> Response:
     """The answer to a request that ended in an error of ours."""
-    headers = next((headers for kind, headers in _HEADERS.items() if isinstance(error, kind)), None)
-    return _answer(scope, status_of(error), error.code, str(error), headers)
+    return _answer(scope, status_of(error), error.code, str(error), _headers_of(error))
+
+
+def _headers_of(error: errors.HangtagError) -> dict[str, str] | None:
+    """What tells a client how to go on: when to come back, or what key to bring."""
+    if isinstance(error, errors.Refused):
+        return {"Retry-After": str(getattr(error, "retry_after", 1))}
+    challenge = _CHALLENGES.get(type(error))
+    return {"WWW-Authenticate": challenge} if challenge else None
 
 
 def respond(error: errors.HangtagError, scope: Scope) -> Response:

@@ -10,6 +10,7 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from artifact.errors import Draining, HangtagError, InternalError
+from service.access import HEADERS
 from service.hosting import Hosting
 from service.metrics import Metrics
 from service.problems import answer
@@ -19,6 +20,7 @@ from service.trace import TRACEPARENT, Trace, trace_of
 logger = logging.getLogger("hangtag")
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _SAFE_ID = re.compile(rb"[\w.:-]{1,128}")
 
 _ids = Random()  # noqa: S311 - unique, not secret; asking the system for each would take longer than the answer's JSON
@@ -67,7 +69,8 @@ class _Exchange:
         self._metrics = metrics
         self._is_counted = False
         self.record = scope[RECORD] = _record(scope, headers)
-        scope.setdefault("state", {})["request_id"] = self.record.request_id
+        self._state = scope.setdefault("state", {})
+        self._state["request_id"] = self.record.request_id
         self._body_is_held = headers.get(b"expect", b"").lower() == b"100-continue"
         self._hosting = hosting
         self._receive = receive
@@ -86,7 +89,12 @@ class _Exchange:
         """
         if message["type"] == "http.response.start":
             self.record.status = message["status"]
-            headers = [*message.get("headers", ()), (b"x-request-id", self.record.request_id.encode())]
+            headers = [
+                *message.get("headers", ()),
+                *self._state.get(HEADERS, ()),
+                (b"x-request-id", self.record.request_id.encode()),
+                _NO_SNIFFING,
+            ]
             if self._body_is_held or self._hosting.draining:
                 headers.append((b"connection", b"close"))
             message["headers"] = headers
