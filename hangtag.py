@@ -14,6 +14,7 @@ COMMANDS = {
     "audit": ("training.audit_command", "look at photos before a model is trained on them"),
     "export": ("export.command", "turn a run folder into a verified model in models/"),
     "models": ("artifact.models.command", "list, verify, label, roll back and publish models"),
+    "keys": ("service.keys.command", "make, list and revoke the API keys of a service"),
     "tune": ("benchmarks.tune", "find how a model runs best on this machine"),
     "bench": ("benchmarks.command", "measure a running service"),
 }

@@ -70,6 +70,7 @@ class Hosting:
         try:
             hosted = self.get(name, version, caller.key)
         except ModelUnavailable as error:
+            caller.record.model, caller.record.version = name, self.model(name).version
             metrics = self.model(name).metrics_of(self.model(name).version)
             metrics.outcome("rejected")
             metrics.rejected(error.code)

@@ -21,6 +21,7 @@ SOURCES = ("hit", "collapsed", "miss")
 STAGES = ("decode", "queue", "infer")
 DECISIONS = ("accept", "review")
 LOADS = ("ok", "failed")
+KEY_OUTCOMES = ("accepted", "missing", "unknown", "expired", "scope", "rate")
 COMPARISONS = ("same", "other_label", "other_decision", "failed", "skipped")
 
 
@@ -140,6 +141,14 @@ class Metrics:
         )
         self.build.labels(build_version, python_version()).set(1)
         Counter("hangtag_worker_starts_total", "Worker processes that were started.", registry=r).inc()
+        self.key_requests = Counter(
+            "hangtag_key_requests_total", "Requests, by the name of their key.", ("key", "outcome"), registry=r
+        )
+        self.key_loads = Counter(
+            "hangtag_key_loads_total", "Loads of the file of keys, by how they ended.", ("outcome",), registry=r
+        )
+        for outcome in LOADS:
+            self.key_loads.labels(outcome)
         self.requests = Counter(
             "http_requests_total", "HTTP requests, by route template.", ("method", "route", "status"), registry=r
         )

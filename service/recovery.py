@@ -9,8 +9,9 @@ import numpy as np
 from artifact.card import ModelCard
 from artifact.golden import GoldenSamples
 from service.metrics import ModelMetrics
-from service.runner import Photo, Scores
+from service.runner import Job, Scores
 from service.scheduler import Scheduler
+from service.stages import Stages
 
 logger = logging.getLogger("hangtag")
 
@@ -28,7 +29,7 @@ class Recovery:
 
     def __init__(
         self,
-        scheduler: Scheduler[Photo, Scores],
+        scheduler: Scheduler[Job, Scores],
         card: ModelCard,
         golden: GoldenSamples,
         metrics: ModelMetrics,
@@ -69,7 +70,7 @@ class Recovery:
         for pause in _PAUSES:
             await asyncio.sleep(pause)
             try:
-                scores = [await self._scheduler.run(image) for image in self._golden.images]
+                scores = [await self._scheduler.run(Job(image, Stages())) for image in self._golden.images]
                 self._golden.check(np.stack(scores), tolerance=self._tolerance)
             except Exception as error:  # noqa: BLE001 - whatever it is, the version does not answer
                 logger.error("%s does not answer its golden samples: %s", self._what, error)  # noqa: TRY400 - all it says

@@ -33,6 +33,7 @@ REFUSALS = (
     errors.TruncatedImage,
     errors.UndecodableImage,
     errors.QueueFull,
+    errors.RateLimited,
     errors.InferenceFailed,
     errors.InferenceStuck,
     errors.InternalError,
@@ -44,7 +45,7 @@ REFUSALS = (
 
 def router(hosting: Hosting, handler: Classify) -> APIRouter:
     """The routes under /v1."""
-    routes = APIRouter(prefix="/v1/models", tags=["models"])
+    routes = APIRouter(prefix="/v1/models", tags=["models"], responses=openapi.problems(*openapi.ACCESS))
     classified: openapi.Responses = {200: openapi.example(examples.CLASSIFICATION, headers=openapi.CACHE_STATUS)}
 
     @routes.get("", summary="All models", responses={200: openapi.example(examples.MODELS)})

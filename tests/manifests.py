@@ -12,6 +12,7 @@ from support import ROOT
 Manifest = dict[str, Any]
 
 KUBERNETES = ROOT / "deploy" / "kubernetes"
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 FOLDERS = ("base", "kserve", "models-volume")
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from http.client import parse_headers
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +32,8 @@ from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
 from artifact.repository import MODEL_FILE, REPORT_FILE, Repository
 from artifact.session import CARD_DIGEST_KEY, CARD_KEY, Session
+from service.keys.file import KeysFile
+from service.keys.key import Scope, make
 
 ROOT = Path(__file__).parent.parent
 LABELS = ("dark", "middle", "light")
@@ -40,6 +43,8 @@ OnShelf = Callable[..., tuple[int, str, str]]
 Extra = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
 PATIENCE = 60  # seconds until a test that waits for an event gives up
 CLASSIFY = "/v1/models/tiny/classify"
+OPERATOR_KEY = "hangtag_0badcafe_" + 64 * "0"
+OPERATOR = {"Authorization": f"Bearer {OPERATOR_KEY}"}
 
 
 def png(shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> bytes:
@@ -263,6 +268,25 @@ def sealed(model: onnx.ModelProto, described: ModelCard) -> bytes:
     return model.SerializeToString()
 
 
+def operated(root: Path) -> tuple[str, ...]:
+    """Options of a service that anybody may ask, and that whoever brings OPERATOR may reload."""
+    file = root.with_name(f"{root.name}-keys.json")
+    kept, _ = make("operator", ("admin",))
+    digest = sha256(OPERATOR_KEY.encode()).hexdigest()
+    KeysFile(keys=(kept.model_copy(update={"id": OPERATOR_KEY[8:16], "sha256": digest}),)).write(file)
+    return ("--keys", str(file), "--anonymous")
+
+
+def new_key(
+    file: Path, *scopes: Scope, name: str = "ops", rate: str | None = None, expires: datetime | None = None
+) -> dict[str, str]:
+    """Put a key into a file of keys; gives the header that brings it."""
+    there = KeysFile.read(file) if file.exists() else KeysFile()
+    key, text = make(name, scopes, rate, expires)
+    there.with_key(key).write(file)
+    return {"Authorization": f"Bearer {text}"}
+
+
 class Service:
     """A real `hangtag serve` on a free port; leave the context to stop it and see its `exit_code`."""
 
@@ -280,7 +304,7 @@ class Service:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "HANGTAG_LOG_FORMAT": "text"} | dict(environment or {}),
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self.log = ""

@@ -12,10 +12,11 @@ from pydantic import BaseModel
 import hangtag
 from artifact import errors
 from artifact.card import InputSpec, Resize
-from artifact.models.command import SUBCOMMANDS
+from artifact.models import command as models_command
 from benchmarks.command import BENCHMARKS
 from service import problems
-from service.metrics import COMPARISONS, DECISIONS, LOADS, OUTCOMES, REASONS, STAGES
+from service.keys import command as keys_command
+from service.metrics import COMPARISONS, DECISIONS, KEY_OUTCOMES, LOADS, OUTCOMES, REASONS, STAGES
 from service.settings import Settings
 from support import ROOT, Service
 from training.recipe import (
@@ -51,6 +52,7 @@ SECTIONS = (
     Baseline,
     Tried,
 )
+SUBCOMMANDS = {"models": models_command.SUBCOMMANDS, "keys": keys_command.SUBCOMMANDS}
 
 # What a client can never see: these end a command, a load, a training or a call of the client, not a request.
 NOT_OF_REQUESTS = (
@@ -61,6 +63,7 @@ NOT_OF_REQUESTS = (
     errors.RecipeError,
     errors.ExportError,
     errors.MemoryShort,
+    errors.KeysError,
     errors.OptionInvalid,
     errors.AddressInUse,
     errors.AddressUnavailable,
@@ -119,7 +122,7 @@ def test_every_metric_is_documented(service: Service):
     assert ours == documented
 
 
-@pytest.mark.parametrize("values", [OUTCOMES, REASONS, STAGES, DECISIONS, LOADS, COMPARISONS])
+@pytest.mark.parametrize("values", [OUTCOMES, REASONS, STAGES, DECISIONS, LOADS, COMPARISONS, KEY_OUTCOMES])
 def test_every_value_of_a_metrics_label_is_documented(values: tuple[str, ...]):
     for value in values:
         assert re.search(rf"= [^|]*\b{value}\b", REFERENCE)
@@ -136,15 +139,16 @@ def test_every_command_is_documented():
         assert f"`hangtag {command}" in REFERENCE
     for benchmark in BENCHMARKS:
         assert f"`hangtag bench {benchmark}" in REFERENCE
-    for subcommand in SUBCOMMANDS:
-        assert f"`hangtag models {subcommand}" in REFERENCE
+    for command, subcommands in SUBCOMMANDS.items():
+        for subcommand in subcommands:
+            assert f"`hangtag {command} {subcommand}" in REFERENCE
 
 
 def test_every_command_that_operations_types_is_there():
     for line in re.findall(r"^    hangtag (.*)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE):
         command, *rest = line.split()
         assert command in hangtag.COMMANDS
-        assert command != "models" or rest[0] in SUBCOMMANDS
+        assert command not in SUBCOMMANDS or rest[0] in SUBCOMMANDS[command]
 
 
 def test_operations_say_of_every_setting_when_to_touch_it():

@@ -23,6 +23,7 @@ from manifests import (
     KUBERNETES,
     MONITOR,
     MOUNTED,
+    OPERATIONS,
     PODS,
     Manifest,
     image,
@@ -36,6 +37,7 @@ from support import PATIENCE, ROOT, Service, card, publish
 
 CLIENTS = ROOT / ".venv-clients" / "bin" / "python"
 CORE = (".k8s.io", "apps", "autoscaling", "policy")  # groups whose schemas Kubernetes brings; v1 has none
+MONITORING = "monitoring.coreos.com/v1"
 OLDEST = "1.30"  # the first that has preStop's `sleep` without being asked for it
 VERSIONS = (OLDEST, kubernetes_validate.latest_version())
 
@@ -123,7 +125,7 @@ def test_kserve_knows_every_field_of_the_inference_service_and_no_misspelt_one()
 
 
 def test_the_service_monitor_is_what_the_operator_documents():
-    assert (MONITOR["apiVersion"], MONITOR["kind"]) == ("monitoring.coreos.com/v1", "ServiceMonitor")
+    assert (MONITOR["apiVersion"], MONITOR["kind"]) == (MONITORING, "ServiceMonitor")
     assert MONITOR["spec"].keys() == {"jobLabel", "selector", "endpoints"}
     assert MONITOR["spec"]["selector"].keys() == {"matchLabels"}
     [endpoint] = MONITOR["spec"]["endpoints"]
@@ -173,6 +175,20 @@ def test_what_the_adapter_asks_for_is_the_mean_time_in_the_queue_of_each_pod(tmp
     command = [promtool, "test", "rules", tmp_path / "test.yml"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_file_of_rules_becomes_a_resource_of_the_operator_as_operations_say(tmp_path: Path):
+    [loop] = re.findall(r"^    (for file in deploy/.*?^    done)$", OPERATIONS, re.MULTILINE | re.DOTALL)
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("#!/bin/sh\ncat\necho ---\n")
+    kubectl.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    done = subprocess.run(["bash", "-c", loop], cwd=ROOT, env={"PATH": path}, capture_output=True, check=True)
+    resources = [resource for resource in yaml.safe_load_all(done.stdout) if resource]
+    files = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yml"))
+    assert [resource["spec"] for resource in resources] == [yaml.safe_load(file.read_text()) for file in files]
+    assert [resource["metadata"]["name"] for resource in resources] == [f"hangtag-{file.stem}" for file in files]
+    assert {(resource["apiVersion"], resource["kind"]) for resource in resources} == {(MONITORING, "PrometheusRule")}
 
 
 def test_a_volume_that_tells_of_no_change_is_looked_at(tmp_path: Path):

@@ -11,11 +11,10 @@ from PIL import Image
 
 from artifact.pixels import DEFAULT_MAX_PIXELS
 from artifact.repository import Repository
-from manifests import AUTOSCALER, CONTAINER, settings_of
+from manifests import AUTOSCALER, CONTAINER, OPERATIONS, settings_of
 from service.settings import Settings
 from support import PATIENCE, ROOT
 
-OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 MIB = 2**20
 BUSY = 0.6  # of the cores, at the peak
 PIXEL_BYTES, SIDE = 20, 2048  # what a decoder takes at most for a pixel, and the picture by which a test holds that

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets prometheus and promtool, which the rules and dashboards are tried with: takes them out of Debian's package, whose
-# signature apt checks, and installs nothing. Where they are on the PATH there is nothing to do.
+# Gets prometheus and promtool, which the rules and dashboards are tried with: takes them out of Debian's packages, whose
+# signatures apt checks, and installs nothing. Where they are on the PATH there is nothing to do.
 #
 #   deploy/prometheus/fetch.sh FOLDER
 #
@@ -25,9 +25,12 @@ apt=(
 )
 own=("${apt[@]}" -o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache")
 
+# Since trixie, promtool is a package of its own.
+get() { "$@" download prometheus && { "$@" download promtool || true; }; }
 cd "$work"
-"${apt[@]}" download prometheus 2> /dev/null \
-  || { "${own[@]}" update && "${own[@]}" download prometheus; } 2> log \
+get "${apt[@]}" 2> /dev/null || { "${own[@]}" update && get "${own[@]}"; } 2> log \
   || missing "apt cannot get Debian's package ($(head -n 1 log))"
 cd - > /dev/null
-dpkg-deb --fsys-tarfile "$work"/prometheus_*.deb | tar -x -C "$folder" --strip-components 3 ./usr/bin/prometheus ./usr/bin/promtool
+for package in "$work"/*.deb; do
+  dpkg-deb --fsys-tarfile "$package" | tar -x -C "$folder" --strip-components 3 --wildcards './usr/bin/prom*'
+done
