@@ -1,5 +1,6 @@
 """A version whose runner was stuck is ready when it has proved itself, and where it cannot, the process is given up."""
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from test_scheduler import Log, settle, until
 
+from artifact.errors import InferenceStuck
 from artifact.golden import GoldenSamples
 from service import recovery
 from service.attempt import Attempt
@@ -15,13 +17,18 @@ from service.bounds import Load
 from service.metrics import Metrics, ModelMetrics
 from service.pulse import BEATS
 from service.recovery import Recovery
-from service.runner import Photo, Scores
+from service.runner import Job, Photo, Scores
 from service.scheduler import Scheduler
+from service.stages import Stages
 from support import card, png
 
 GOLDEN = GoldenSamples((png(0), png(255)), np.zeros((2, 8, 8, 1), np.uint8), np.eye(3, dtype=np.float32)[:2])
 RIGHT = dict(zip(GOLDEN.images, GOLDEN.scores, strict=True))
 STUCK = b"an image from which no runner comes back"
+
+
+def job(photo: Photo) -> Job:
+    return Job(photo, Stages())
 
 
 @dataclass
@@ -34,25 +41,29 @@ class Ward:
     over: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.scheduler: Scheduler[Photo, Scores] = Scheduler(
+        self.scheduler: Scheduler[Job, Scores] = Scheduler(
             self._run, runners=1, max_batch=1, limits=Load(9, 9999, 9999), observer=Log()
         )
         metrics = ModelMetrics(Metrics("test"), "tiny", "1")
         self.recovery = Recovery(self.scheduler, card(), GOLDEN, metrics, self.given_up.append)
 
-    def _run(self, photos: list[Photo], _attempt: Attempt) -> Sequence[Scores]:
-        if photos == [STUCK]:
+    def _run(self, jobs: list[Job], _attempt: Attempt) -> Sequence[Scores]:
+        if jobs[0].photo == STUCK:
             self.entered.release()
             self.over.wait()
-        return [self.answer(photo) for photo in photos]
+        return [self.answer(each.photo) for each in jobs]
+
+    async def begin_to_hang(self) -> asyncio.Task[Scores]:
+        task = asyncio.create_task(self.scheduler.run(job(STUCK)))
+        await until(lambda: self.entered.acquire(blocking=False))
+        return task
 
     async def lose_a_runner(self) -> None:
-        task = self.scheduler._loop.create_task(self.scheduler.run(STUCK))
-        await until(lambda: self.entered.acquire(blocking=False))
+        task = await self.begin_to_hang()
         for _ in range(BEATS + 1):
             self.recovery.look()
-        await until(task.done)
-        task.exception()
+        with pytest.raises(InferenceStuck):
+            await task
 
 
 @pytest.fixture
@@ -66,8 +77,7 @@ async def ward(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ward]:
 
 
 async def test_it_is_stuck_before_its_runner_is_given_up_and_ready_when_it_has_answered_its_golden_samples(ward: Ward):
-    task = ward.scheduler._loop.create_task(ward.scheduler.run(STUCK))
-    await until(lambda: ward.entered.acquire(blocking=False))
+    task = await ward.begin_to_hang()
     said = []
     for _ in range(BEATS):
         ward.recovery.look()
@@ -78,18 +88,18 @@ async def test_it_is_stuck_before_its_runner_is_given_up_and_ready_when_it_has_a
     assert ward.scheduler.lost == 1
     await until(lambda: not ward.recovery.is_stuck)
     assert ward.given_up == []
-    task.exception()
+    with pytest.raises(InferenceStuck):
+        await task
 
 
 async def test_a_runner_that_comes_back_late_is_no_loss(ward: Ward):
-    task = ward.scheduler._loop.create_task(ward.scheduler.run(STUCK))
-    await until(lambda: ward.entered.acquire(blocking=False))
+    task = await ward.begin_to_hang()
     ward.answer = lambda _photo: GOLDEN.scores[0]
     for _ in range(BEATS):
         ward.recovery.look()
     assert ward.recovery.is_stuck
     ward.over.set()
-    await until(task.done)
+    assert np.array_equal(await task, GOLDEN.scores[0])
     ward.recovery.look()
     assert not ward.recovery.is_stuck
     assert (ward.scheduler.lost, ward.given_up) == (0, [])
