@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
 
-.PHONY: help serve train test check format openapi lock image-check clean
+.PHONY: help serve train test check format openapi lock soak image-check clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ lock:  ## pin again what pyproject.toml asks for (needs uv)
 	$(LOCK) --upgrade pyproject.toml --group build -o requirements/serve.txt
 	$(LOCK) --upgrade pyproject.toml --extra train --extra otlp --group build --group dev -c requirements/serve.txt -o requirements/dev.txt
 	$(LOCK) --upgrade --group clients -o requirements/clients.txt
+
+soak: .venv/dev.stamp  ## ask a service everything for half an hour, and look for leaks (longer: make soak SECONDS=36000)
+	@exec $(BIN)/hangtag bench soak --seconds $(or $(SECONDS),1800) --csv soak.csv --plot soak.svg
 
 image-check: .venv/serve.stamp  ## build the container image and try it (needs docker, or buildah and debootstrap)
 	deploy/image-check.sh
