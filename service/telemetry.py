@@ -11,13 +11,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from artifact.errors import Draining, HangtagError, InternalError
 from service.hosting import Hosting
+from service.line import LINE
 from service.metrics import Metrics
+from service.pace import Pace
 from service.problems import answer
 
 logger = logging.getLogger("hangtag")
 
 UNMATCHED = "unmatched"
 
+_REFUSED = 429  # asking http.HTTPStatus takes a microsecond
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _SAFE_ID = re.compile(rb"[\w.:-]{1,128}")
 
@@ -31,13 +34,14 @@ class Telemetry:
         self._app = app
         self._metrics = metrics
         self._hosting = hosting
+        self._pace = Pace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, marked and counted."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, self._hosting, receive, send)
+        exchange = _Exchange(scope, self._hosting, self._pace, receive, send)
         started = perf_counter()
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -60,11 +64,13 @@ class Telemetry:
 class _Exchange:
     """One request and its answer, as they pass."""
 
-    def __init__(self, scope: Scope, hosting: Hosting, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, hosting: Hosting, pace: Pace, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         self.request_id = scope.setdefault("state", {})["request_id"] = _request_id(headers)
         self._body_is_held = headers.get(b"expect", b"").lower() == b"100-continue"
         self._hosting = hosting
+        self._pace = pace
+        self._scope = scope
         self._receive = receive
         self._send = send
         self.status = 0
@@ -82,6 +88,8 @@ class _Exchange:
         """
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self.status == _REFUSED:
+                await self._pace.turn(self._scope[LINE])
             headers = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
             if self._body_is_held or self._hosting.draining:
                 headers.append((b"connection", b"close"))
