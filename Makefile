@@ -5,11 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
 
-<<<<<<< HEAD
 .PHONY: help serve train test test-slow check format openapi lock audit-dependencies sbom soak image-check clean
-=======
-.PHONY: help serve train test check format openapi lock soak image-check clean
->>>>>>> 8cbf8b59e23aff49ac32e4e3739be5c11ecb9282
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
