@@ -350,8 +350,8 @@ class Service:
         """The exit code, once the process has ended; `log` has all that it said."""
         self.exit_code = self._process.wait(PATIENCE)
         self._reader.join(PATIENCE)
-        while not self._lines.empty():
-            self.log += self._lines.get()
+        rest = [self._lines.get() for _ in range(self._lines.qsize())]
+        self.log += "".join(rest)
         return self.exit_code
 
     def classify(

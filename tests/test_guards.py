@@ -1,6 +1,8 @@
 """Each bound of what a client may take: connections, files, heads, chunks, requests at once."""
 
 import resource
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -141,6 +143,15 @@ def test_a_service_that_runs_out_of_files_goes_on_when_there_are_some_again(mode
             client.hang_up()
         eventually(lambda: not clients.clear() and running.metric("hangtag_connections") == 1)
         assert running.classify(png(0)).status_code == 200
+
+
+def test_no_reader_of_pillow_is_loaded_but_those_of_what_is_taken():
+    program = (
+        "import sys, service.app; from PIL import ImageFile; assert not ImageFile.LOAD_TRUNCATED_IMAGES;"
+        "print(*sorted(name[4:-11] for name in sys.modules if 'PIL.' in name and name.endswith('ImagePlugin')))"
+    )
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["Bmp", "Gif", "Jpeg", "Png", "Tiff", "WebP"]
 
 
 def numbers(version: str) -> tuple[int, ...]:

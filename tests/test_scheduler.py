@@ -515,3 +515,35 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0)
+
+
+class Client:
+    """One who sends, as fast or as slowly as it is told."""
+
+    def __init__(self, *, slow: bool) -> None:
+        self.slow = slow
+        self.is_out = False
+
+    def is_slow(self) -> bool:
+        return self.slow
+
+    def put_out(self) -> None:
+        self.is_out = True
+
+
+async def test_who_sends_slowly_gives_its_seat_to_one_who_needs_it_longest_first_and_never_who_is_alone():
+    scheduler = build(Gate().run, max_items=3)
+    clients = [Client(slow=False), Client(slow=True), Client(slow=True)]
+    with scheduler.seat() as first, scheduler.seat() as second, scheduler.seat() as third:
+        for seat, client in zip((first, second, third), clients, strict=True):
+            seat.begin_arriving(client)
+        with scheduler.seat():
+            assert [client.is_out for client in clients] == [False, True, False]
+            third.end_arriving()  # all of it is here
+            with pytest.raises(QueueFull), scheduler.seat():
+                pass
+            clients[0].slow = True
+            with pytest.raises(QueueFull), scheduler.seat():
+                pass
+        assert [client.is_out for client in clients] == [False, True, False]
+    await scheduler.close()  # would wait for ever if a seat were given back once too few
