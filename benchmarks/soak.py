@@ -26,13 +26,13 @@ from benchmarks.finding import Finding, report
 from benchmarks.mixture import Ask, Mixture
 from benchmarks.rests import Rest, Rests, findings
 from benchmarks.serving import Served, serving
+from service.keys.file import KeysFile
+from service.keys.key import make
 
 _LOST = 0  # the status of a request that got no answer
 _TIMEOUT = 60  # seconds
-_KEY = "soak"
 # Scores are kept in so little that it is full at once; so few have a place that some find none.
-_SERVICE = ("--admin-key", _KEY, "--cache-bytes", "65536", "--max-items", "32", "--log-level", "error")
-_HEADERS = {"Authorization": f"Bearer {_KEY}"}
+_SERVICE = ("--anonymous", "--cache-bytes", "65536", "--max-items", "32", "--log-level", "error")
 _SHOWN = 10  # surprises that are printed one by one
 _MIB = 2**20
 _BAR = "{desc}: {n:.0f} of {total:.0f} s [{bar}] {postfix}"
@@ -61,12 +61,15 @@ class SoakOptions(Options):
 def run(arguments: Sequence[str]) -> int:
     """Soak; returns 0 when all was answered as it should be and nothing grows, else 1."""
     options = SoakOptions.parse("bench soak", arguments)
-    service = [*_SERVICE, "--workers", str(options.workers)]
+    kept, key = make("soak", ("admin",))
     with TemporaryDirectory() as folder:
+        keys = Path(folder) / "keys.json"
+        KeysFile(keys=(kept,)).write(keys)
         models = Path(folder) / "models"
         shutil.copytree(options.models, models, ignore=shutil.ignore_patterns(TUNING_FILE))
+        service = [*_SERVICE, "--workers", str(options.workers), "--keys", str(keys)]
         with serving(models, service) as served:
-            soak = Soak(options, Repository(models), served)
+            soak = Soak(options, Repository(models), served, {"Authorization": f"Bearer {key}"})
             is_whole = uvloop.run(soak.run())
     code = soak.report()
     if options.plot:
@@ -79,10 +82,11 @@ def run(arguments: Sequence[str]) -> int:
 class Soak:
     """One soak of one service: `rests` is what was held between the rounds, `surprises` what was not to be answered."""
 
-    def __init__(self, options: SoakOptions, repository: Repository, service: Served) -> None:
+    def __init__(self, options: SoakOptions, repository: Repository, service: Served, operator: dict[str, str]) -> None:
         self._options = options
         self._repository = repository
         self._service = service
+        self._operator = operator  # the headers with which an operator asks
         self._random = Random(options.seed)  # noqa: S311 - no secret
         self._mixture = Mixture([_newest(repository, name) for name in repository.names()], options.seed)
         self._reloaded = cycle(name for name in repository.names() if len(repository.versions(name)) > 1)
@@ -166,7 +170,7 @@ class Soak:
         )
         for labels in (tried, Rollout()):
             labels.write(folder)
-            await self._send(client, Ask("reload", "/v1/admin/reload", b"", _HEADERS, frozenset((200,))))
+            await self._send(client, Ask("reload", "/v1/admin/reload", b"", self._operator, frozenset((200,))))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._options.round_seconds / 3):
                     await self._stopped.wait()

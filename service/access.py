@@ -14,6 +14,7 @@ from service.keys.file import KeysFile
 from service.keys.key import Key, Scope, id_of, rate_of
 from service.metrics import Metrics
 from service.rates import Bucket
+from service.record import RECORD
 from service.settings import Settings
 
 logger = logging.getLogger("hangtag")
@@ -73,7 +74,7 @@ class Access:
         logger.info("keys: %d are good", len(self._holders))
 
     def admit(self, request: Request, needed: Scope) -> None:
-        """Count a request for its key, whose name its state gets; raises an AccessDenied or RateLimited."""
+        """Count a request for its key, whose name its record gets; raises an AccessDenied or RateLimited."""
         brought = _key_in(request) if self._path else None
         if brought is None:
             self._admit_anybody(needed)
@@ -82,9 +83,8 @@ class Access:
         if time() >= holder.expires:
             holder.expired.inc()
             raise KeyUnknown(f"The key {holder.name} is good no more; ask for a new one.")
-        state = request["state"]
-        state["key"] = holder.name
-        self._admit_in_time(holder, state)
+        request[RECORD].key = holder.name
+        self._admit_in_time(holder, request["state"])
         if needed not in holder.scopes and needed not in self._for_all:
             holder.scope.inc()
             raise ScopeMissing(f"The key {holder.name} may not do this; it would need the scope {needed}.")

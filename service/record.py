@@ -29,6 +29,7 @@ class Record:
     route: str = UNMATCHED  # its template
     status: int = 0
     code: str | None = None  # of the problem that it ended in
+    key: str | None = None  # the name of the one that came with it
     model: str | None = None
     version: str | None = None
     images: int = 0
