@@ -53,7 +53,7 @@ class Access:
         self._metrics = metrics
         self._folder = folder
         self._holders: dict[bytes, Holder] = {}  # by id
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[tuple[str, str | None], Bucket] = {}  # by id and rate
         self._nobody, self._missing, self._stranger = (
             metrics.key_requests.labels(*of)
             for of in (("none", "accepted"), ("none", "missing"), ("unknown", "unknown"))
@@ -67,7 +67,7 @@ class Access:
             return
         try:
             self._adopt(KeysFile.read(self._path))
-        except KeysInvalid as error:
+        except (KeysInvalid, OSError) as error:
             self._metrics.key_loads.labels("failed").inc()
             logger.error("keys: %s Those from before stay.", error)  # noqa: TRY400 - it says all there is
             raise ReloadFailed(f"{error} The keys from before stay.") from error
@@ -123,18 +123,19 @@ class Access:
 
     def _adopt(self, file: KeysFile) -> None:
         """Let these be the keys; one whose rate is as before has as much left of it as before."""
-        before, self._buckets = self._buckets, {}
-        self._holders = {key.id.encode(): Holder(key, self._bucket(key, before), self._metrics) for key in file.keys}
+        buckets = {(key.id, key.rate): self._bucket(key.id, key.rate) for key in file.keys if key.rate}
+        self._holders = {
+            key.id.encode(): Holder(key, buckets.get((key.id, key.rate)), self._metrics) for key in file.keys
+        }
+        self._buckets = buckets
         self._metrics.key_loads.labels("ok").inc()
 
-    def _bucket(self, key: Key, before: dict[str, Bucket]) -> Bucket | None:
-        if key.rate is None:
-            return None
-        rate = rate_of(key.rate)
-        name = f"rate-{key.id}-{rate.amount}-{rate.get_expiry()}"
-        bucket = before.pop(name, None) or Bucket(rate, self._folder and self._folder / name)
-        self._buckets[name] = bucket
-        return bucket
+    def _bucket(self, identity: str, text: str) -> Bucket:
+        if bucket := self._buckets.get((identity, text)):
+            return bucket
+        rate = rate_of(text)
+        name = f"rate-{identity}-{rate.amount}-{rate.get_expiry()}"
+        return Bucket(rate, self._folder and self._folder / name)
 
 
 def charge(request: Request, images: int) -> None:

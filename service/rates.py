@@ -29,8 +29,9 @@ class Bucket:
         self._each = self._seconds / self._tokens
         self._file = -1 if file is None else os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if file is not None:
-            os.ftruncate(self._file, _MOMENT.size)
             finalize(self, os.close, self._file)  # when no request has it any more
+            # A byte more than is needed, so that memory is there: where it ran out later, writing would end the process.
+            os.pwrite(self._file, b"\0", _MOMENT.size)
         self._memory = mmap(self._file, _MOMENT.size)
         self.policy = f'"images";q={self._tokens};w={self._seconds}'.encode()
 
