@@ -7,6 +7,7 @@ from math import ceil, inf
 from pathlib import Path
 from time import time
 
+from limits import RateLimitItem
 from starlette.types import Scope as Request
 
 from artifact.errors import KeyMissing, KeysInvalid, KeyUnknown, RateLimited, ReloadFailed, ScopeMissing
@@ -53,7 +54,7 @@ class Access:
         self._metrics = metrics
         self._folder = folder
         self._holders: dict[bytes, Holder] = {}  # by id
-        self._buckets: dict[tuple[str, str | None], Bucket] = {}  # by id and rate
+        self._buckets: dict[str, Bucket] = {}  # by id
         self._nobody, self._missing, self._stranger = (
             metrics.key_requests.labels(*of)
             for of in (("none", "accepted"), ("none", "missing"), ("unknown", "unknown"))
@@ -123,17 +124,15 @@ class Access:
 
     def _adopt(self, file: KeysFile) -> None:
         """Let these be the keys; one whose rate is as before has as much left of it as before."""
-        buckets = {(key.id, key.rate): self._bucket(key.id, key.rate) for key in file.keys if key.rate}
-        self._holders = {
-            key.id.encode(): Holder(key, buckets.get((key.id, key.rate)), self._metrics) for key in file.keys
-        }
+        buckets = {key.id: self._bucket(key.id, rate_of(key.rate)) for key in file.keys if key.rate}
+        self._holders = {key.id.encode(): Holder(key, buckets.get(key.id), self._metrics) for key in file.keys}
         self._buckets = buckets
         self._metrics.key_loads.labels("ok").inc()
 
-    def _bucket(self, identity: str, text: str) -> Bucket:
-        if bucket := self._buckets.get((identity, text)):
-            return bucket
-        rate = rate_of(text)
+    def _bucket(self, identity: str, rate: RateLimitItem) -> Bucket:
+        known = self._buckets.get(identity)
+        if known and known.rate == rate:
+            return known
         name = f"rate-{identity}-{rate.amount}-{rate.get_expiry()}"
         return Bucket(rate, self._folder and self._folder / name)
 
