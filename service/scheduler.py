@@ -2,7 +2,7 @@
 
 Nothing here polls, sleeps, or waits for a batch to fill. A runner that has finished takes the next batch itself and
 does not ask the event loop, which may be busy; so a lock guards the queue. Outcomes are set on the event loop alone.
-A runner that does not come back is replaced, and its items are run again, each by itself: docs/decisions/0019-stuck.md.
+A runner that does not come back is replaced, and its items run again one by one: docs/decisions/0019-health.md.
 It knows neither HTTP nor onnxruntime.
 """
 

@@ -98,6 +98,7 @@ def test_a_runner_that_hangs_turns_ready_to_503_within_5_seconds_and_is_replaced
                 eventually(lambda: probe.get("/health/ready").status_code == 503)
                 assert time.monotonic() - started < 5
                 assert probe.get("/health/ready").json() == {"status": "stuck", "models": {"tiny": "stuck"}}
+                assert probe.get("/v2/models/tiny/ready").status_code == 503
                 assert probe.get("/health/live").status_code == 200
             eventually(lambda: readiness(running) == (200, "ready"))
             load.goes_on()

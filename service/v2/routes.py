@@ -7,6 +7,7 @@ from artifact.errors import Draining, ModelUnavailable
 from service.health import readiness
 from service.hosting import Hosting
 from service.intake import Limits
+from service.model import HostedModel
 from service.openapi import TERMS, Json, example
 from service.routes import REFUSALS, Name, Version
 from service.v2 import described, repository
@@ -73,13 +74,19 @@ def _models(hosting: Hosting) -> APIRouter:
 
     @routes.get("/ready", summary="A model answers", responses=_READY)
     async def is_model_ready(model: Name) -> ModelReadiness:
-        return ModelReadiness(name=hosting.get(model, STABLE).name, ready=True)
+        return _readiness(hosting.get(model, STABLE))
 
     @routes.get("/versions/{version}/ready", summary="A certain version answers", responses=_READY)
     async def is_version_ready(model: Name, version: Version) -> ModelReadiness:
-        return ModelReadiness(name=hosting.get(model, version).name, ready=True)
+        return _readiness(hosting.get(model, version))
 
     return routes
+
+
+def _readiness(hosted: HostedModel) -> ModelReadiness:
+    if hosted.is_stuck:
+        raise ModelUnavailable(f"A runner of {hosted.name} {hosted.version} does not come back; others answer.")
+    return ModelReadiness(name=hosted.name, ready=True)
 
 
 def _inference(infer: Infer) -> APIRouter:
