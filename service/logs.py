@@ -76,7 +76,7 @@ def _completed(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDi
     line.pop("color_message", None)  # uvicorn's, the same once more
     line["pid"] = os.getpid()
     if record := current.get(None):
-        line["request_id"], line["trace_id"] = record.request_id, record.trace.trace_id
+        line["request_id"], line["trace_id"] = record.request_id, record.trace_id
     return line
 
 
