@@ -29,12 +29,12 @@ class Target:
     requests: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, url: str, images: list[bytes]) -> "Target":
-        """Requests that POST each image to the URL."""
+    def of(cls, url: str, images: list[bytes], headers: str = "") -> "Target":
+        """Requests that POST each image to the URL; more `headers` are lines, each with its end."""
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         head = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/octet-stream\r\n"
-        requests = (f"{head}Content-Length: {len(image)}\r\n\r\n".encode() + image for image in images)
+        requests = (f"{head}{headers}Content-Length: {len(image)}\r\n\r\n".encode() + image for image in images)
         return cls(parts.hostname or "", parts.port or 80, tuple(requests))
 
 
@@ -67,10 +67,10 @@ async def open_loop(target: Target, rate: float, seconds: float) -> Seen:
     return await _Load(target).open(rate, seconds)
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection with at most one request on its way; `done` hears the status of its answer, 0 when it was lost."""
 
-    def __init__(self, done: Callable[["_Connection", int], None]) -> None:
+    def __init__(self, done: Callable[["Connection", int], None]) -> None:
         self._done = done
         self._transport: Any = None
         self._parser = httptools.HttpResponseParser(self)
@@ -127,8 +127,8 @@ class _Load:
         self._on_way = 0
         self._quiet = asyncio.Event()
         self._end = 0.0
-        self._connections: list[_Connection] = []
-        self._idle: deque[_Connection] = deque()
+        self._connections: list[Connection] = []
+        self._idle: deque[Connection] = deque()
         self._late: deque[float] = deque()
 
     async def closed(self, clients: int, seconds: float) -> Seen:
@@ -139,7 +139,7 @@ class _Load:
             self._send(connection, started)
         return await self._rest(started, seconds)
 
-    def _next_of_closed(self, connection: _Connection, status: int) -> None:
+    def _next_of_closed(self, connection: Connection, status: int) -> None:
         now = self._note(connection, status)
         if status and now < self._end:
             self._send(connection, now)
@@ -158,7 +158,7 @@ class _Load:
                 self._late.append(due)
         return await self._rest(started, seconds)
 
-    def _next_of_open(self, connection: _Connection, status: int) -> None:
+    def _next_of_open(self, connection: Connection, status: int) -> None:
         self._note(connection, status)
         if status and self._late:
             self._send(connection, self._late.popleft())
@@ -166,11 +166,11 @@ class _Load:
             self._idle.append(connection)
         self._say_when_quiet()
 
-    async def _connect(self, count: int, done: Callable[[_Connection, int], None]) -> None:
+    async def _connect(self, count: int, done: Callable[[Connection, int], None]) -> None:
         for _ in range(count):
             try:
                 _, connection = await self._loop.create_connection(
-                    lambda: _Connection(done), self._target.host, self._target.port
+                    lambda: Connection(done), self._target.host, self._target.port
                 )
             except OSError as error:
                 raise HangtagError(
@@ -178,12 +178,12 @@ class _Load:
                 ) from error
             self._connections.append(connection)
 
-    def _send(self, connection: _Connection, due: float) -> None:
+    def _send(self, connection: Connection, due: float) -> None:
         self._on_way += 1
         self._quiet.clear()
         connection.send(next(self._requests), due)
 
-    def _note(self, connection: _Connection, status: int) -> float:
+    def _note(self, connection: Connection, status: int) -> float:
         now = perf_counter()
         self._on_way -= 1
         if status == _OK:

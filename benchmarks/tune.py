@@ -125,7 +125,6 @@ async def _closed_loop(
     decoders = None if session.provider == CPU else ThreadPoolExecutor(available_cpus())
     scheduler = Scheduler(
         Runner(session, card.input, DEFAULT_MAX_PIXELS, metrics, decoders).run,
-        ThreadPoolExecutor(runners),
         runners=runners,
         max_batch=max_batch,
         limits=_UNBOUNDED,

@@ -1,9 +1,10 @@
 """One version of a model in service, and the way of photos through it."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,13 +12,17 @@ from artifact.answer import Answer, answer
 from artifact.card import ModelCard
 from artifact.containers import declared_pixels
 from artifact.errors import ClientGone, DeadlineExceeded, ImageError, Refused, RequestError
+from artifact.expectation import Expectation
+from artifact.golden import GoldenSamples
 from artifact.repository import MODEL_FILE
 from artifact.session import Session
 from service.bounds import Load
 from service.cache import ScoreCache, Source
 from service.intake import Caller
 from service.metrics import ModelMetrics
+from service.pulse import Pulse
 from service.record import Record
+from service.recovery import Recovery
 from service.runner import Job, Photo, Runner, Scores
 from service.scheduler import Scheduler, Seat
 from service.settings import Settings
@@ -29,19 +34,31 @@ from service.way import Way
 _FARTHEST_LAST = (None, "hit", "collapsed", "miss")
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A version that has answered its golden samples, and how it is run: `decoders` where its runners do not decode."""
+
+    card: ModelCard
+    golden: GoldenSamples
+    expectation: Expectation | None
+    session: Session
+    way: Way
+    decoders: Executor | None
+
+
 class HostedModel:
-    """A loaded version; `shadow` is who gets copies of what it answers."""
+    """A loaded version; `shadow` is who gets copies of what it answers. `give_up` is told why it cannot go on."""
 
     def __init__(
         self,
-        card: ModelCard,
-        session: Session,
-        way: Way,
+        loaded: Loaded,
         settings: Settings,
         metrics: ModelMetrics,
-        decoders: ThreadPoolExecutor | None,
         cache: ScoreCache | None,
+        pulse: Pulse,
+        give_up: Callable[[str], None],
     ) -> None:
+        card, way = loaded.card, loaded.way
         self.name = card.name
         self.version = card.version
         self.card = card
@@ -50,14 +67,21 @@ class HostedModel:
         self._cache = cache
         self._metrics = metrics
         self._scheduler: Scheduler[Job, Scores] = Scheduler(
-            Runner(session, card.input, settings.max_pixels, metrics, decoders).run,
-            ThreadPoolExecutor(way.runners, thread_name_prefix="runner"),
+            Runner(loaded.session, card.input, settings.max_pixels, metrics, loaded.decoders).run,
             runners=way.runners,
             max_batch=way.max_batch,
             limits=Load(settings.max_items, settings.max_held_bytes, settings.max_held_pixels),
             observer=metrics,
         )
+        self._recovery = Recovery(self._scheduler, card, loaded.golden, metrics, give_up)
+        self._pulse = pulse
+        pulse.join(self._recovery.look)
         metrics.loaded(self._digest, card.labels)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a runner does not come back, or did not, and the version has not proved since that it answers."""
+        return self._recovery.is_stuck
 
     @contextmanager
     def admitted(self, caller: Caller) -> Iterator["Place"]:
@@ -132,8 +156,10 @@ class HostedModel:
 
     async def close(self) -> None:
         """Wait until all accepted photos are answered, and take no more."""
+        self._recovery.close()
         self._metrics.retired(self._digest)
         await self._scheduler.close()
+        self._pulse.leave(self._recovery.look)
 
 
 class Place:

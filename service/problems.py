@@ -1,6 +1,7 @@
 """What an error means in HTTP: the one place that maps our errors to statuses, and to what each API has for errors."""
 
 import logging
+from functools import lru_cache
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
@@ -33,19 +34,25 @@ STATUSES: dict[type[Exception], int] = {
     errors.ContentTypeUnsupported: 415,
     errors.Refused: 503,
     errors.QueueFull: 429,
+    errors.RateLimited: 429,
     errors.DeadlineExceeded: 504,
     errors.LastModel: 409,
     errors.ManyWorkers: 409,
     errors.ReloadFailed: 422,
     errors.KeyMissing: 401,
-    errors.KeyWrong: 403,
+    errors.KeyUnknown: 401,
+    errors.ScopeMissing: 403,
 }
 # RFC 9110's names, two of which Python has had since 3.13.
 PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
     422: "Unprocessable Content",
 }
-_HEADERS = {errors.Refused: {"Retry-After": "1"}, errors.KeyMissing: {"WWW-Authenticate": "Bearer"}}
+_CHALLENGES: dict[type[Exception], str] = {  # RFC 6750
+    errors.KeyMissing: "Bearer",
+    errors.KeyUnknown: 'Bearer error="invalid_token"',
+    errors.ScopeMissing: 'Bearer error="insufficient_scope"',
+}
 
 
 def status_of(error: errors.HangtagError) -> int:
@@ -55,8 +62,15 @@ def status_of(error: errors.HangtagError) -> int:
 
 def answer(error: errors.HangtagError, scope: Scope) -> Response:
     """The answer to a request that ended in an error of ours."""
-    headers = next((headers for kind, headers in _HEADERS.items() if isinstance(error, kind)), None)
-    return _answer(scope, status_of(error), error.code, str(error), headers)
+    return _answer(scope, status_of(error), error.code, str(error), _headers_of(error))
+
+
+def _headers_of(error: errors.HangtagError) -> dict[str, str] | None:
+    """What tells a client how to go on: when to come back, or what key to bring."""
+    if isinstance(error, errors.Refused):
+        return {"Retry-After": str(getattr(error, "retry_after", 1))}
+    challenge = _CHALLENGES.get(type(error))
+    return {"WWW-Authenticate": challenge} if challenge else None
 
 
 def respond(error: errors.HangtagError, scope: Scope) -> Response:
@@ -99,5 +113,11 @@ def _answer(scope: Scope, status: int, code: str, detail: str, headers: dict[str
     scope[RECORD].code = code
     if f"{scope['path']}/".startswith("/v2/"):
         return Response(ErrorResponse(error=detail).model_dump_json(), status, headers, "application/json")
-    problem = Problem(title=PHRASES.get(status, "Client Closed Request"), status=status, detail=detail, code=code)
-    return Response(problem.model_dump_json(), status, headers, PROBLEM_JSON)
+    return Response(_document(status, code, detail), status, headers, PROBLEM_JSON)
+
+
+@lru_cache(64)
+def _document(status: int, code: str, detail: str) -> bytes:
+    """A problem document; a flood of refusals has one for all."""
+    title = PHRASES.get(status, "Client Closed Request")
+    return Problem(title=title, status=status, detail=detail, code=code).model_dump_json().encode()

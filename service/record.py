@@ -27,6 +27,7 @@ class Record:
     route = UNMATCHED  # its template
     status = 0
     code: str | None = None  # of the problem that it ended in
+    key: str | None = None  # the name of the one that it brought
     model: str | None = None
     version: str | None = None
     images = 0

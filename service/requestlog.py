@@ -78,6 +78,7 @@ def _fields(record: Record) -> dict[str, Any]:
         "status": record.status,
         "outcome": record.outcome,
         "code": record.code,
+        "key": record.key,
         "model": record.model,
         "version": record.version,
         "images": record.images or None,

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from artifact.card import InputSpec
 from artifact.errors import ImageError
 from artifact.pixels import decode
 from artifact.session import Session
+from service.attempt import Attempt
 from service.metrics import ModelMetrics
 from service.stages import Stages
 
@@ -55,17 +58,18 @@ class Runner:
         self._metrics = metrics
         self._map = decoders.map if decoders else map
 
-    def run(self, jobs: list[Job]) -> Sequence[Scores | ImageError]:
+    def run(self, jobs: list[Job], attempt: Attempt) -> Sequence[Scores | ImageError]:
         """The scores of each photo, in order, or the ImageError that is its own; called in many threads at once."""
         now = perf_counter()
         for job in jobs:
             job.begin(now)
-        decoded = list(self._map(self._decode, jobs))
+        decoded = list(self._map(partial(self._decode, attempt), jobs))
         sound = [(job, each) for job, each in zip(jobs, decoded, strict=True) if not isinstance(each, ImageError)]
-        scores = iter(self._infer(sound) if sound else ())
+        scores = iter(self._infer(sound, attempt) if sound else ())
         return [each if isinstance(each, ImageError) else next(scores) for each in decoded]
 
-    def _decode(self, job: Job) -> Pixels | ImageError:
+    def _decode(self, attempt: Attempt, job: Job) -> Pixels | ImageError:
+        attempt.step()
         if not isinstance(job.photo, bytes):
             return job.photo
         started = perf_counter()
@@ -78,11 +82,13 @@ class Runner:
             job.stages.passed("decode", started, ended)
             self._metrics.decoded(ended - started)
 
-    def _infer(self, sound: list[tuple[Job, Pixels]]) -> Scores:
+    def _infer(self, sound: list[tuple[Job, Pixels]], attempt: Attempt) -> Scores:
         pixels = [each for _, each in sound]
+        options = ort.RunOptions()
+        attempt.step(lambda: setattr(options, "terminate", True))
         started = perf_counter()
         try:
-            return self._session.run(pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels))
+            return self._session.run(pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels), options)
         finally:
             ended = perf_counter()
             for job, _ in sound:

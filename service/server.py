@@ -5,7 +5,7 @@ import errno
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 
@@ -13,6 +13,9 @@ from artifact.errors import AddressInUse, AddressUnavailable
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BACKLOG = 2048  # connections that wait to be accepted
+_DOORS = 16
+
+_ARRIVAL_TICKS, _TICK_SECONDS = 25, 0.01  # for a request on its way, when nobody new is let in
 
 
 class Server(uvicorn.Server):
@@ -20,6 +23,9 @@ class Server(uvicorn.Server):
 
     Stopping means: no new connections, every accepted request is answered, and `run` returns. A signal during the
     draining cuts it short; one after that gives up on what still runs. SIGHUP tells `reload`.
+
+    Who has connected by then is accepted, and a request that is on its way gets a moment to arrive; uvicorn would close
+    on both, and the client could not tell whether it was heard.
     """
 
     def __init__(
@@ -47,6 +53,23 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
             loop.remove_signal_handler(signal.SIGHUP)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called when it is to stop."""
+        waiting = [connection for listener in sockets or [] for connection in _waiting(listener)]
+        for server in self.servers:  # at once: whoever knocks between the two lines is lost
+            server.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        for _ in range(_ARRIVAL_TICKS):
+            if self.server_state.connections and not self.force_exit:
+                await asyncio.sleep(_TICK_SECONDS)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn calls it
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
     def _on_signal(self) -> None:
         self._signals += 1
         if self._signals == 1:
@@ -60,6 +83,15 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
 
+def _waiting(listener: socket.socket) -> list[socket.socket]:
+    """The connections that wait to be accepted."""
+    connections = []
+    with suppress(BlockingIOError):
+        while True:
+            connections.append(listener.accept()[0])
+    return connections
+
+
 def hold_back_reloads() -> None:
     """Let SIGHUP wait, which would end a process that does not handle it (yet); threads to come inherit that."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
@@ -68,6 +100,14 @@ def hold_back_reloads() -> None:
 def let_reloads_through() -> None:
     """Take SIGHUP, and one that has waited."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+
+
+def doors(listener: socket.socket) -> list[socket.socket]:
+    """A listening socket several times over: libuv takes one connection from each in a turn of the event loop.
+
+    In a flood a turn takes a tenth of a second, and a new client, such as a probe, would wait for one who came before.
+    """
+    return [listener, *(listener.dup() for _ in range(_DOORS - 1))]
 
 
 def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:

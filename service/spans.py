@@ -110,6 +110,7 @@ def _attributes(record: Record) -> dict[str, str | int]:
         "hangtag.request.id": record.request_id,
         "hangtag.outcome": record.outcome,
         "hangtag.code": record.code,
+        "hangtag.key": record.key,
         "hangtag.model.name": record.model,
         "hangtag.model.version": record.version,
         "hangtag.images": record.images or None,

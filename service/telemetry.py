@@ -10,15 +10,20 @@ from time import perf_counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from artifact.errors import Draining, HangtagError, InternalError
+from service.access import HEADERS
 from service.hosting import Hosting
+from service.line import LINE
 from service.metrics import Metrics
+from service.pace import Pace
 from service.problems import answer
 from service.record import OTHER, RECORD, UNMATCHED, Record, Reporter, current
 from service.trace import TRACEPARENT, trace_of
 
 logger = logging.getLogger("hangtag")
 
+_REFUSED = 429  # asking http.HTTPStatus takes a microsecond
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _SAFE_ID = re.compile(rb"[\w.:-]{1,128}")
 
 _ids = Random()  # noqa: S311 - unique, not secret; asking the system for each would take longer than the answer's JSON
@@ -32,13 +37,14 @@ class Telemetry:
         self._metrics = metrics
         self._hosting = hosting
         self._reporters = reporters
+        self._pace = Pace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, marked and counted."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, self._hosting, receive, send)
+        exchange = _Exchange(scope, self._metrics, self._hosting, self._pace, receive, send)
         current.set(exchange.record)  # for this task alone, and for those that it starts
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -49,26 +55,31 @@ class Telemetry:
             logger.exception("request failed")
             await exchange.fail(scope, InternalError("The service failed; its log says why."))
         finally:
-            self._end(scope, exchange.record)
+            exchange.count()
+            for reporter in self._reporters:
+                reporter.ended(exchange.record)
 
-    def _end(self, scope: Scope, record: Record) -> None:
-        record.seconds = perf_counter() - record.started
-        record.route = route = getattr(scope.get("route"), "path", UNMATCHED)
-        self._metrics.requests.labels(record.method, route, str(record.status)).inc()
-        self._metrics.request_seconds.labels(record.method, route).observe(record.seconds)
-        for reporter in self._reporters:
-            reporter.ended(record)
+    def refused(self, status: int) -> None:
+        """Count what was answered before there was a request."""
+        self._metrics.requests.labels(OTHER, UNMATCHED, str(status)).inc()
 
 
 class _Exchange:
     """One request and its answer, as they pass."""
 
-    def __init__(self, scope: Scope, hosting: Hosting, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, metrics: Metrics, hosting: Hosting, pace: Pace, receive: Receive, send: Send
+    ) -> None:
         headers = dict(scope["headers"])
+        self._scope = scope
+        self._metrics = metrics
+        self._is_counted = False
         self.record = scope[RECORD] = _record(scope, headers)
-        scope.setdefault("state", {})["request_id"] = self.record.request_id
+        self._state = scope.setdefault("state", {})
+        self._state["request_id"] = self.record.request_id
         self._body_is_held = headers.get(b"expect", b"").lower() == b"100-continue"
         self._hosting = hosting
+        self._pace = pace
         self._receive = receive
         self._send = send
 
@@ -85,11 +96,31 @@ class _Exchange:
         """
         if message["type"] == "http.response.start":
             self.record.status = message["status"]
-            headers = [*message.get("headers", ()), (b"x-request-id", self.record.request_id.encode())]
+            if self.record.status == _REFUSED:
+                await self._pace.turn(self._scope[LINE])
+            headers = [
+                *message.get("headers", ()),
+                *self._state.get(HEADERS, ()),
+                (b"x-request-id", self.record.request_id.encode()),
+                _NO_SNIFFING,
+            ]
             if self._body_is_held or self._hosting.draining:
                 headers.append((b"connection", b"close"))
             message["headers"] = headers
+        elif not message.get("more_body"):
+            self.count()
         await self._send(message)
+
+    def count(self) -> None:
+        """Count it once, before the client can know that its answer is whole: who looks then finds it counted."""
+        if self._is_counted:
+            return
+        self._is_counted = True
+        record = self.record
+        record.seconds = perf_counter() - record.started
+        record.key = self._state.get("key")
+        record.route = getattr(self._scope.get("route"), "path", UNMATCHED)
+        self._metrics.answered(record.method, record.route, record.status, record.seconds)
 
     async def fail(self, scope: Scope, error: HangtagError) -> None:
         """Answer with an error, unless an answer was begun."""

@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from open_inference import photos, post
 from service.logs import logged
 from service.settings import Settings
-from support import CLASSIFY, HANGTAG, PATIENCE, ROOT, Service, eventually, failing_at, graph, png, publish
+from support import CLASSIFY, HANGTAG, PATIENCE, ROOT, Service, eventually, failing_at, graph, new_key, png, publish
 
 ALL = ("--log-format", "json", "--log-requests-per-second", "100000")
 MARK = "hush-hush"
@@ -159,27 +159,36 @@ def test_probes_are_for_debugging(talking: Service, broken: Path):
         assert {line["level"] for line in probe(running)} == {"debug"}
 
 
-def test_no_image_key_or_query_is_ever_logged(broken: Path):
+def test_no_image_key_or_query_is_ever_logged(broken: Path, tmp_path: Path):
+    good = new_key(tmp_path / "keys.json", "classify", name="shop")
     text = PngInfo()
     text.add_text("Comment", MARK)
     hidden = BytesIO()
     Image.new("L", (8, 8), 77).save(hidden, "PNG", pnginfo=text)
     tagged = BytesIO()
     Image.new("L", (8, 8), 77).save(tagged, "TIFF", description=MARK)
-    headers = {"Authorization": f"Bearer {MARK}", "X-Request-Key": MARK, "Cookie": MARK}
-    with Service(broken, *ALL, "--log-level", "debug", "--admin-key", f"not-{MARK}") as running:
+    headers = {"X-Request-Key": MARK, "Cookie": MARK, **good}
+    with Service(broken, *ALL, "--log-level", "debug", "--keys", str(tmp_path / "keys.json")) as running:
         for image in (hidden.getvalue(), hidden.getvalue()[:-30], MARK.encode() * 100, tagged.getvalue()):
             running.ask(image, headers)
-            httpx.post(running.url + CLASSIFY, files={"image": (MARK, image, "image/png")}, timeout=PATIENCE)
-            form = {"Content-Type": f"multipart/form-data; boundary={MARK}"}
+            httpx.post(
+                running.url + CLASSIFY, files={"image": (MARK, image, "image/png")}, headers=headers, timeout=PATIENCE
+            )
+            form = headers | {"Content-Type": f"multipart/form-data; boundary={MARK}"}
             httpx.post(running.url + CLASSIFY, content=image, headers=form, timeout=PATIENCE)
         for path in (f"{CLASSIFY}?top_k={MARK}", f"/v1/models/{MARK}/classify", f"/{MARK}", "/v1/admin/reload"):
             httpx.post(running.url + path, headers=headers, timeout=PATIENCE)
+        refused = httpx.post(running.url + CLASSIFY, headers={"Authorization": f"Bearer {MARK}"}, timeout=PATIENCE)
+        assert refused.status_code == 401
         running.signal(signal.SIGTERM)
         assert running.wait() == 0
-    assert len(requests(running)) == 16
+    *known, unknown = requests(running)
+    assert len(known) == 16
+    assert {line["key"] for line in known} <= {"shop"}
+    assert shown(unknown, "code", "key") == ["key_unknown", None]
     assert "InferenceFailed" in running.log
     assert MARK not in running.log
+    assert good["Authorization"].removeprefix("Bearer ") not in running.log
 
 
 def test_under_load_lines_are_left_out_and_counted(broken: Path):

@@ -7,6 +7,7 @@ import pytest
 
 from artifact.repository import Repository
 from artifact.session import Session
+from service.attempt import Attempt
 from service.metrics import Metrics, ModelMetrics
 from service.record import Record
 from service.requestlog import RequestLog
@@ -34,8 +35,8 @@ def test_who_was_run_with_a_culprit_passes_every_stage_once_more(tmp_path: Path)
     runner = Runner(Session(artifact.model, artifact.card), SPEC, 1000, metrics, None)
     good, culprit = (Job(png(shade), Stages()) for shade in (0, 77))
     with pytest.raises(Exception, match="indices element out of data bounds"):
-        runner.run([good, culprit])
-    assert len(runner.run([good])) == 1
+        runner.run([good, culprit], Attempt())
+    assert len(runner.run([good], Attempt())) == 1
     passages = good.stages.passages()
     assert [passage.stage for passage in passages] == ["queue", "decode", "infer"] * 2
     moments = [moment for passage in passages for moment in passage[1:]]

@@ -18,7 +18,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
-from test_workers import wait_for_workers
 
 from open_inference import INFER, photos, post
 from service.trace import Trace, trace_of
@@ -186,7 +185,7 @@ def test_probes_make_no_spans(traced: Service, collector: Collector):
 def test_every_worker_writes_its_lines_and_sends_its_spans_to_the_last(models: Path, collector: Collector):
     traced = ("--otlp-endpoint", f"{collector.url}/", "--otlp-share", "0", "--log-format", "json")
     with Service(models, *traced, "--workers", "2", environment={"OTEL_SERVICE_NAME": "shop"}) as running:
-        wait_for_workers(running, 2)
+        running.wait_for_workers(2)
         unasked = {request_id(running.classify(png(0))) for _ in range(4)}
         asked = {request_id(running.ask(png(0), {"traceparent": SAMPLED})) for _ in range(4)}
         running.signal(signal.SIGTERM)
