@@ -21,8 +21,8 @@ from service.settings import LogFormat, Settings
 
 logger = logging.getLogger("hangtag")
 
-# They complain of each bad body that a client sends; what was wrong with it is on the request's own line.
-_TALKATIVE = ("PIL", "python_multipart")
+# They complain of what clients send, and repeat it; what was wrong with a request is on its own line.
+_TALKATIVE = ("PIL", "opentelemetry.trace", "python_multipart")
 
 
 @contextmanager

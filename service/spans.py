@@ -48,13 +48,14 @@ class Spans:
         """Have the spans of a request sent soon, if it is sampled; the record gets the id of its own one."""
         if record.is_probe or not self._is_sampled(record):
             return
-        whole = _new(record)
+        state = TraceState.from_header([record.trace.state]) if record.trace else None
+        whole = _new(record, state)
         record.span_id = f"{whole.span_id:016x}"
         for stage, started, ended in record.stages.passages():
             self._processor.on_end(
                 self._span(
                     stage,
-                    _new(record),
+                    _new(record, state),
                     whole,
                     attributes={"hangtag.batch_size": record.stages.batch_size} if stage == "infer" else {},
                     start_time=record.nanoseconds(started),
@@ -93,9 +94,8 @@ def _caller(record: Record) -> SpanContext | None:
     return SpanContext(int(record.trace_id, 16), int(record.trace.parent_id, 16), is_remote=True, trace_flags=_SAMPLED)
 
 
-def _new(record: Record) -> SpanContext:
+def _new(record: Record, state: TraceState | None) -> SpanContext:
     """A new span in the trace of a request."""
-    state = TraceState.from_header([record.trace.state]) if record.trace else None
     return SpanContext(int(record.trace_id, 16), _ids.getrandbits(64), False, _SAMPLED, state)  # noqa: FBT003 - not remote
 
 

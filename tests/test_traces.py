@@ -165,6 +165,14 @@ def test_a_path_that_is_none_is_no_name_of_a_span(traced: Service, collector: Co
     assert not stages
 
 
+def test_a_tracestate_that_is_none_is_dropped_and_not_repeated_in_the_log(traced: Service, collector: Collector):
+    answer = traced.ask(png(6), {"traceparent": SAMPLED, "tracestate": "hush-hush"})
+    whole, _ = collector.of(request_id(answer))
+    assert (whole.trace_id.hex(), whole.trace_state) == (TRACE, "")
+    traced.wait_for(f"({request_id(answer)})")
+    assert "hush-hush" not in traced.log
+
+
 def test_many_images_make_no_span_each(traced: Service, collector: Collector):
     answer = post(traced, {"inputs": [photos(*map(png, range(100, 164)))]})
     whole, stages = collector.of(request_id(answer))
