@@ -235,17 +235,42 @@ def test_long_lines_of_several_processes_are_not_mixed_in_a_pipe():
     assert [writer.wait(PATIENCE) for writer in writers] == [0, 0, 0]
 
 
+FILL_THE_DISK = """
+import logging, os, resource
+from service.logwriter import LogWriter
+
+writer = LogWriter(2)
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50, most))
+writer.emit(logging.makeLogRecord({"msg": "a" * 100}))
+while not writer._failed:
+    os.sched_yield()
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+writer.emit(logging.makeLogRecord({"msg": "b"}))
+writer.close()
+"""
+
+
+def test_a_line_that_was_torn_off_by_a_full_disk_does_not_run_into_the_next(tmp_path: Path):
+    with (tmp_path / "log").open("w+") as log:
+        subprocess.run([sys.executable, "-c", FILL_THE_DISK], cwd=ROOT, stderr=log, check=True, timeout=PATIENCE)
+        log.seek(0)
+        assert log.read().splitlines()[:2] == ["a" * 50, "b"]
+
+
 @contextmanager
-def logged_to_a_pipe() -> Iterator[TextIO]:
+def logged_to_a_pipe(*, blocking: bool) -> Iterator[TextIO]:
     """Log to a standard error of 4 KiB; gives its other end."""
     settings, (ours, theirs) = Settings(log_format="json"), os.pipe()
+    os.set_blocking(theirs, blocking)
     fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, 4096)
     with os.fdopen(ours) as out, os.fdopen(theirs, "w") as end, redirect_stderr(end), logged(settings):
         yield out
 
 
-def test_who_reads_too_slowly_keeps_nobody_waiting_and_learns_how_many_lines_are_missing():
-    with logged_to_a_pipe() as out:
+@pytest.mark.parametrize("blocking", [True, False])
+def test_who_reads_too_slowly_keeps_nobody_waiting_and_learns_how_many_lines_are_missing(*, blocking: bool):
+    with logged_to_a_pipe(blocking=blocking) as out:
         for number in range(2000):
             logging.getLogger("hangtag").info("line %d", number)
         lines, missing = 0, 0
