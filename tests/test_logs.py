@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from io import BytesIO
 from pathlib import Path
 from typing import TextIO
@@ -218,21 +218,27 @@ import logging, sys
 from service.logwriter import LogWriter
 
 writer = LogWriter(2)
-for _ in range(50):
+for _ in range(20):
     writer.emit(logging.makeLogRecord({"msg": sys.argv[1] * 20_000}))
+print("ready", flush=True)
+sys.stdin.read()
 writer.close()
 """
 
 
 def test_long_lines_of_several_processes_are_not_mixed_in_a_pipe():
     ours, theirs = os.pipe()
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITE_LONG_LINES, letter], cwd=ROOT, stderr=theirs) for letter in "abc"
-    ]
-    os.close(theirs)
-    with os.fdopen(ours) as lines:
-        assert sorted(lines) == sorted(f"{letter * 20_000}\n" for letter in "abc" * 50)
-    assert [writer.wait(PATIENCE) for writer in writers] == [0, 0, 0]
+    fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, 4096)
+    with os.fdopen(ours) as log, ExitStack() as stack:
+        program = (sys.executable, "-c", WRITE_LONG_LINES)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": theirs, "cwd": ROOT, "text": True}
+        writers = [stack.enter_context(subprocess.Popen([*program, letter], **pipes)) for letter in "abc"]
+        os.close(theirs)
+        assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * 3
+        lines = [log.readline() for _ in range(60)]
+        for writer in writers:
+            writer.stdin.close()
+    assert sorted(lines) == sorted(f"{letter * 20_000}\n" for letter in "abc" * 20)
 
 
 FILL_THE_DISK = """
