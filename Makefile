@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
 
-.PHONY: help serve train test test-slow check format openapi lock audit-dependencies sbom image-check clean
+.PHONY: help serve train test test-slow check format openapi lock audit-dependencies sbom soak image-check clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ sbom: .venv-supply/stamp  ## write build/sbom.json: what serving installs, as a 
 	@build/sbom/bin/python -m pip --disable-pip-version-check --quiet uninstall --yes setuptools pip
 	.venv-supply/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json build/sbom/bin/python
 	@rm -rf build/sbom
+
+soak: .venv/dev.stamp  ## ask a service everything for half an hour, and look for leaks (longer: make soak SECONDS=36000)
+	@exec $(BIN)/hangtag bench soak --seconds $(or $(SECONDS),1800) --csv soak.csv --plot soak.svg
 
 image-check: .venv/serve.stamp  ## build the container image and try it (needs docker, or buildah and debootstrap)
 	deploy/image-check.sh

@@ -76,7 +76,9 @@ def session_options(threads: int = 1, *, is_vnni_known: bool | None = None) -> o
     # Without VNNI, fast sums of 8-bit products overflow, and labels change; with it, exact ones only cost time.
     is_fast = has_vnni() if is_vnni_known is None else is_vnni_known
     options.add_session_config_entry("session.x64quantprecision", "0" if is_fast else "1")
-    options.log_severity_level = 3
+    options.log_severity_level = (
+        4  # what goes wrong is raised, too; onnxruntime would write it to standard error itself
+    )
     return options
 
 

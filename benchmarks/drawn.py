@@ -3,6 +3,7 @@
 import io
 from functools import cache
 from itertools import count, product
+from math import prod
 from typing import Any
 
 from PIL import Image
@@ -26,10 +27,10 @@ _WAYS: tuple[tuple[str, str, dict[str, Any]], ...] = (  # type, mode, and option
 _numbers = count()
 
 
-def pictures() -> tuple[bytes, ...]:
-    """One of each type and size, and two large ones."""
-    usual = (_encoded(size, *way) for size, way in product(_SIZES, _WAYS))
-    return (*usual, _encoded(_LARGE, *_WAYS[0]), _encoded(_LARGE, *_WAYS[4]))
+def pictures(most_pixels: int) -> tuple[bytes, ...]:
+    """One of each type and size, and two large ones, as far as they have no more pixels than that."""
+    ways = [*product(_SIZES, _WAYS), (_LARGE, _WAYS[0]), (_LARGE, _WAYS[4])]
+    return tuple(_encoded(size, *way) for size, way in ways if prod(size) <= most_pixels)
 
 
 def too_large() -> bytes:

@@ -5,7 +5,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
-from random import expovariate, uniform
+from random import uniform
 from time import monotonic, process_time
 from typing import Literal, NamedTuple
 
@@ -16,19 +16,18 @@ from benchmarks.client import Connection, Target
 from service.call import pause_after
 
 _LOST, _OK, _REFUSED = 0, 200, 429
-_NOW_AND_THEN = 0.05  # seconds
 _PATIENCE = 20.0  # seconds after the last request, until what was not answered counts as lost
 
 
-ComesBack = Literal["told", "at once", "now and then"]
+ComesBack = Literal["told", "at once"]
 
 
 @dataclass(frozen=True)
 class Flood:
     """So many clients, from one moment of the monotonic clock to another; each asks again when it was answered.
 
-    Who is refused waits as he is `told`, and as much longer as our Python client would, or comes back `at once`. Others
-    ask only `now and then`. They do not come all in one moment, but within the first `joining` seconds.
+    Who is refused waits as he is `told`, and as much longer as our Python client would, or comes back `at once`. They
+    do not come all in one moment, but within the first `joining` seconds.
     """
 
     target: Target
@@ -48,9 +47,9 @@ class Answer(NamedTuple):
 
 @dataclass
 class Answers:
-    """What came of a flood; status 0 is a request whose connection failed or that nobody answered.
+    """What came of a flood: good answers, refusals that say when to come back, and how often each other status.
 
-    `cpu_seconds` is what the clients themselves took of a core.
+    Status 0 is a request whose connection failed or that nobody answered; `cpu_seconds` is what the clients took.
     """
 
     good: list[Answer] = field(default_factory=list)
@@ -75,8 +74,8 @@ class _Client(Connection):
         if name == b"retry-after":
             self.retry_after = float(value)
 
-    def pause_when_told(self) -> float:
-        """Seconds until it asks again."""
+    def pause(self) -> float:
+        """Seconds until it asks again, when it was refused and does as it was told."""
         refusal = ProblemAnswered(_REFUSED, "", "", retry_after=self.retry_after)
         self.tries += 1
         return pause_after(refusal, self.tries - 1) or 0.0
@@ -90,6 +89,7 @@ class _Clients:
         self._requests = cycle(flood.target.requests)
         self._answers = Answers()
         self._on_way = 0
+        self._is_over = False
         self._quiet = asyncio.Event()
 
     async def run(self) -> Answers:
@@ -97,6 +97,7 @@ class _Clients:
         used = process_time()
         clients = await asyncio.gather(*(self._join() for _ in range(self._flood.clients)))
         await asyncio.sleep(self._flood.end - monotonic())
+        self._is_over = True
         self._say_when_quiet()
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
@@ -121,36 +122,28 @@ class _Clients:
         return client
 
     def _ask(self, client: _Client) -> None:
-        if monotonic() < self._flood.end:
+        if not self._is_over:
             self._on_way += 1
+            client.retry_after = 0.0
             client.send(next(self._requests), monotonic())
 
     def _answered(self, connection: Connection, status: int) -> None:
         assert isinstance(connection, _Client)  # noqa: S101  (the type that it was made of)
         now = monotonic()
         self._on_way -= 1
-        self._note(status, Answer(now, now - connection.due))
-        if status:
-            asyncio.get_running_loop().call_later(self._pause(connection, status), self._ask, connection)
-        self._say_when_quiet()
-
-    def _note(self, status: int, answer: Answer) -> None:
+        answer, pause = Answer(now, now - connection.due), 0.0
         if status == _OK:
             self._answers.good.append(answer)
-        elif status == _REFUSED:
+            connection.tries = 0
+        elif status == _REFUSED and connection.retry_after:
             self._answers.refused.append(answer)
+            pause = connection.pause() if self._flood.comes_back == "told" else 0.0
         else:
             self._answers.others[status] += 1
-
-    def _pause(self, client: _Client, status: int) -> float:
-        """Seconds until a client that was answered asks again."""
-        if self._flood.comes_back == "now and then":
-            return expovariate(1 / _NOW_AND_THEN)
-        if self._flood.comes_back == "told" and status == _REFUSED:
-            return client.pause_when_told()
-        client.tries = 0
-        return 0.0
+        if status:
+            asyncio.get_running_loop().call_later(pause, self._ask, connection)
+        self._say_when_quiet()
 
     def _say_when_quiet(self) -> None:
-        if not self._on_way and monotonic() >= self._flood.end:
+        if self._is_over and not self._on_way:
             self._quiet.set()

@@ -32,12 +32,12 @@ class Ask:
 
 
 class Mixture:
-    """Draws requests to the models of these cards; the same seed draws the same."""
+    """Draws requests to the models of these cards, with pictures up to a size; the same seed draws the same."""
 
-    def __init__(self, cards: Sequence[ModelCard], seed: int) -> None:
+    def __init__(self, cards: Sequence[ModelCard], most_pixels: int, seed: int) -> None:
         self._cards = cards
         self._random = Random(seed)  # noqa: S311 - no secret
-        self._pictures, self._too_large = pictures(), too_large()
+        self._pictures, self._too_large = pictures(most_pixels), too_large()
         self._kinds: dict[Callable[[ModelCard], Ask], int] = {
             self._raw: 40,
             self._form: 10,

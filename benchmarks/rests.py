@@ -1,14 +1,15 @@
 """What a service holds whenever nobody asks it anything: one that holds more each time leaks."""
 
 import csv
+import http.client
 import time
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from math import sqrt
 from pathlib import Path
 from statistics import linear_regression, pvariance
+from urllib.parse import urlsplit
 
-import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -115,7 +116,10 @@ def _range(values: Sequence[int]) -> str:
 
 def _waiting(url: str) -> float:
     """The sum of the gauges of what is under way."""
-    families = text_string_to_metric_families(httpx.get(f"{url}/metrics").text)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    connection.request("GET", "/metrics")
+    families = text_string_to_metric_families(connection.getresponse().read().decode())
+    connection.close()
     return sum(sample.value for family in families if family.name in WAITING for sample in family.samples)
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,8 +64,8 @@ def serving(models: Path, options: Sequence[str] = (), cores: Collection[int] = 
 def _wait_until_ready(process: "subprocess.Popen[bytes]", port: int) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        with suppress(OSError):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_START_SECONDS)
+        asking = closing(http.client.HTTPConnection("127.0.0.1", port, timeout=_START_SECONDS))
+        with suppress(OSError), asking as connection:
             connection.request("GET", "/health/ready")
             if connection.getresponse().status == http.client.OK:
                 return

@@ -52,6 +52,7 @@ class SoakOptions(Options):
     round_seconds: float = Field(10, gt=0, description="how long the load lasts between two rests")
     rate: float = Field(50, gt=0, description="requests a second, at most")
     clients: int = Field(16, ge=1, le=256, description="requests at the same time, at most")
+    megapixels: float = Field(35, gt=0, description="size of the largest picture")
     workers: int = Field(1, ge=1, description="processes of the service")
     seed: int = Field(0, description="decides what is asked, and in which order")
     csv: Path | None = Field(None, description="note there what was held at each rest")
@@ -84,7 +85,8 @@ class Soak:
         self._repository = repository
         self._service = service
         self._random = Random(options.seed)  # noqa: S311 - no secret
-        self._mixture = Mixture([_newest(repository, name) for name in repository.names()], options.seed)
+        cards = [_newest(repository, name) for name in repository.names()]
+        self._mixture = Mixture(cards, round(options.megapixels * 1e6), options.seed)
         self._reloaded = cycle(name for name in repository.names() if len(repository.versions(name)) > 1)
         self._stopped = asyncio.Event()
         self.rests = Rests(service, options.csv)

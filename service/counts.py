@@ -32,7 +32,7 @@ _USED_BYTES = 4  # at the beginning of a file: how many bytes of it are used
 def counts_in_files() -> Iterator[None]:
     """Give the workers a folder for what they count, for as long as there are workers."""
     place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="hangtag-", dir=place, ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="hangtag-", dir=place) as folder:
         os.environ[_FOLDER] = folder
         try:
             yield

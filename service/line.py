@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any
 
 from artifact.errors import ClientGone
@@ -11,9 +12,13 @@ LINE = "hangtag.line"  # where a request's scope has it
 
 
 class Line:
-    """Breaks off what is done for a client when its connection ends; a task that waited for that would cost more."""
+    """Breaks off what is done for a client when its connection ends; a task that waited for that would cost more.
+
+    `refused` is when the client was last told to come back later, in seconds of the monotonic clock.
+    """
 
     def __init__(self) -> None:
+        self.refused = -inf
         self._is_cut = False
         self._work: set[asyncio.Task[Any]] = set()
 

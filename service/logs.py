@@ -34,8 +34,8 @@ def logged(settings: Settings) -> Iterator[None]:
     _set_levels(settings.log_level.upper())
     logging.getLogger().addHandler(handler)
     logging.captureWarnings(True)  # noqa: FBT003 - as logging has it
-    threading.excepthook = _thread_failed
-    sys.unraisablehook = _unraisable
+    hooks = threading.excepthook, sys.unraisablehook
+    threading.excepthook, sys.unraisablehook = _thread_failed, _unraisable
     try:
         yield
     except Exception as error:
@@ -44,7 +44,7 @@ def logged(settings: Settings) -> Iterator[None]:
         logger.critical("the service failed", exc_info=True)
         raise SystemExit(1) from None
     finally:
-        threading.excepthook, sys.unraisablehook = threading.__excepthook__, sys.__unraisablehook__
+        threading.excepthook, sys.unraisablehook = hooks
         logging.captureWarnings(False)  # noqa: FBT003 - the same
         logging.getLogger().removeHandler(handler)
         handler.close()

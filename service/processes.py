@@ -60,11 +60,12 @@ class Processes(Collector):
         """Of each process; looked at again if one ended meanwhile, whose seconds would be there twice or not at all."""
         while True:
             _, before = _seconds(self._first)
-            with suppress(psutil.NoSuchProcess):
-                each = [_Taken.of(child) for child in self._first.children(recursive=True)]
-                each.append(_Taken.of(self._first))
-                if _seconds(self._first)[1] == before:
-                    return each
+            each = [_Taken.of(self._first)]
+            for child in self._first.children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    each.append(_Taken.of(child))
+            if _seconds(self._first)[1] == before:
+                return each
 
 
 def _seconds(process: psutil.Process) -> tuple[float, float]:

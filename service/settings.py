@@ -16,7 +16,7 @@ LogFormat = Literal["json", "text"]
 
 
 def _check_collector(endpoint: AnyHttpUrl) -> AnyHttpUrl:
-    """What sends traces is installed; raises ValueError."""
+    """What sends traces is installed; raises ValueError where it is not."""
     try:
         find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     except ModuleNotFoundError:

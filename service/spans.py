@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, Trace
 from service.record import OTHER, SERVER_ERRORS, UNMATCHED, Record
 from service.trace import Trace
 
-_LAST_SECONDS = 3.0
+_LAST_SECONDS = 2.0
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSET, _FAILED = Status(StatusCode.UNSET), Status(StatusCode.ERROR)
 

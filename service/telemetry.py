@@ -12,13 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from artifact.errors import Draining, HangtagError, InternalError
 from service.access import HEADERS
 from service.hosting import Hosting
+from service.line import LINE
 from service.metrics import Metrics
+from service.pace import Pace
 from service.problems import answer
 from service.record import OTHER, RECORD, UNMATCHED, Record, Reporter, current
 from service.trace import TRACEPARENT, Trace, trace_of
 
 logger = logging.getLogger("hangtag")
 
+_REFUSED = 429  # asking http.HTTPStatus takes a microsecond
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _SAFE_ID = re.compile(rb"[\w.:-]{1,128}")
@@ -34,13 +37,14 @@ class Telemetry:
         self._metrics = metrics
         self._hosting = hosting
         self._reporters = reporters
+        self._pace = Pace()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on, marked and counted."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, self._metrics, self._hosting, receive, send)
+        exchange = _Exchange(scope, self._metrics, self._hosting, self._pace, receive, send)
         current.set(exchange.record)  # for this task alone, and for those that it starts
         try:
             await self._app(scope, exchange.receive, exchange.send)
@@ -63,7 +67,9 @@ class Telemetry:
 class _Exchange:
     """One request and its answer, as they pass."""
 
-    def __init__(self, scope: Scope, metrics: Metrics, hosting: Hosting, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, scope: Scope, metrics: Metrics, hosting: Hosting, pace: Pace, receive: Receive, send: Send
+    ) -> None:
         headers = dict(scope["headers"])
         self._scope = scope
         self._metrics = metrics
@@ -73,6 +79,7 @@ class _Exchange:
         self._state["request_id"] = self.record.request_id
         self._body_is_held = headers.get(b"expect", b"").lower() == b"100-continue"
         self._hosting = hosting
+        self._pace = pace
         self._receive = receive
         self._send = send
 
@@ -89,6 +96,8 @@ class _Exchange:
         """
         if message["type"] == "http.response.start":
             self.record.status = message["status"]
+            if self.record.status == _REFUSED:
+                await self._pace.turn(self._scope[LINE])
             headers = [
                 *message.get("headers", ()),
                 *self._state.get(HEADERS, ()),

@@ -1,6 +1,7 @@
 """A real Prometheus with the rules that we deploy, what rules and dashboards ask for, and what there is to ask for."""
 
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -98,7 +99,7 @@ class Prometheus:
         """What an expression is now, without what is no number."""
         data = self.ask("query", query=expression)
         values = [float(sample["value"][1]) for sample in data["result"]] if data else []
-        return [value for value in values if value == value]  # noqa: PLR0124 - NaN is not
+        return [value for value in values if math.isfinite(value)]
 
     def __enter__(self) -> Self:
         return self

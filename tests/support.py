@@ -296,7 +296,7 @@ class Service:
         *options: str,
         environment: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
-        awaited: str = r"started: (.*)",
+        awaited: str | None = r"started: (.*)",
     ) -> None:
         self.exit_code: int | None = None
         self._process = subprocess.Popen(
@@ -312,7 +312,8 @@ class Service:
         self._reader.start()
         try:
             self.url = self.wait_for(r"hangtag listens on (http://\S+)")
-            self.wait_for(awaited)
+            if awaited:
+                self.wait_for(awaited)
         except BaseException:
             self._process.kill()
             raise
@@ -336,6 +337,11 @@ class Service:
         except queue.Empty:
             raise AssertionError(f"the service did not say {pattern!r}:\n{self.log}") from None
         raise AssertionError(f"the service ended before it said {pattern!r}:\n{self.log}")
+
+    @property
+    def said(self) -> list[dict[str, Any]]:
+        """What the log has so far, where it is JSON; a line that is none fails."""
+        return [json.loads(line) for line in self.log.splitlines() if not line.startswith("hangtag listens")]
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)

@@ -16,6 +16,7 @@ from manifests import (
     KUBERNETES,
     MONITOR,
     MOUNTED,
+    OPERATIONS,
     POD,
     PODS,
     POLICY,
@@ -90,7 +91,22 @@ def test_every_variable_is_a_setting_and_has_a_value_that_it_can_have():
     ours = {name for name in given if name.startswith("HANGTAG_")}
     assert {name.removeprefix("HANGTAG_").lower() for name in ours} <= Settings.model_fields.keys()
     assert given.keys() - ours == {"WATCHFILES_FORCE_POLLING", "WATCHFILES_POLL_DELAY_MS"}
-    assert settings_of(CONTAINER).max_pixels == int(variables(CONTAINER)["HANGTAG_MAX_PIXELS"])
+    settings = settings_of(CONTAINER)
+    assert (settings.max_pixels, settings.watch) == (25_000_000, True)
+
+
+def test_the_keys_are_a_secret_that_the_service_can_read_and_sees_change():
+    settings = settings_of(CONTAINER)
+    assert settings.keys
+    [mount] = CONTAINER["volumeMounts"]
+    assert (str(settings.keys.parent), mount["readOnly"]) == (mount["mountPath"], True)  # the folder, not the file
+    [volume] = POD["volumes"]
+    assert volume == {"name": mount["name"], "secret": {"secretName": "hangtag-keys", "defaultMode": 0o440}}
+    assert (
+        f"secret generic {volume['secret']['secretName']} --namespace hangtag --from-file {settings.keys.name}"
+        in OPERATIONS
+    )
+    assert settings.watch
 
 
 def test_the_image_is_the_one_of_this_release():
