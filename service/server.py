@@ -84,9 +84,9 @@ class Server(uvicorn.Server):
 
 
 def _waiting(listener: socket.socket) -> list[socket.socket]:
-    """The connections that wait to be accepted."""
+    """The connections that wait to be accepted, as far as files may be opened for them."""
     connections = []
-    with suppress(BlockingIOError):
+    with suppress(OSError):
         while True:
             connections.append(listener.accept()[0])
     return connections
