@@ -96,6 +96,7 @@ class Soak:
     async def run(self) -> bool:
         """Ask and rest by turns until the time is over; returns False when Ctrl-C ended it before."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._stopped.set)
+        await self._warm_up()
         end = monotonic() + self._options.seconds
         with tqdm(desc="soaking", total=self._options.seconds, unit="s", bar_format=_BAR) as progress:
             while monotonic() < end and not self._stopped.is_set():
@@ -105,13 +106,25 @@ class Soak:
                 progress.update(min(rest.seconds, self._options.seconds) - progress.n)
         return not self._stopped.is_set()
 
+    async def _warm_up(self) -> None:
+        """Ask everything there is to ask once, so that what is taken for it is not taken for a leak."""
+        todo = self._mixture.everything()
+
+        async def ask(client: httpx.AsyncClient) -> None:
+            for each in todo:
+                await self._send(client, each)
+
+        async with self._client() as client, asyncio.TaskGroup() as group:
+            for _ in range(self._options.clients):
+                group.create_task(ask(client))
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self._service.url, timeout=_TIMEOUT)
+
     async def _round(self) -> None:
         """Let all clients ask for a while, over connections that end with the round."""
         end = monotonic() + self._options.round_seconds
-        async with (
-            httpx.AsyncClient(base_url=self._service.url, timeout=_TIMEOUT) as client,
-            asyncio.TaskGroup() as group,
-        ):
+        async with self._client() as client, asyncio.TaskGroup() as group:
             group.create_task(self._try_versions(client))
             for _ in range(self._options.clients):
                 group.create_task(self._ask(client, end))
