@@ -1,7 +1,13 @@
 # The service in an image: what `hangtag serve` needs and nothing else; `make image-check` builds it and holds it to this.
 #
 #   docker build -t hangtag .
-#   docker run --rm --read-only --cap-drop ALL --security-opt no-new-privileges -p 127.0.0.1:8000:8000 hangtag
+#   docker run --rm --read-only --cap-drop ALL --security-opt no-new-privileges -p 127.0.0.1:8000:8000 \
+#       --env HANGTAG_ANONYMOUS=true hangtag
+#
+# It listens on all addresses, so it wants keys, or to be told that whoever reaches it may ask, as here, where only this
+# machine does. With keys, in a folder that group 10001 may read:
+#
+#   --volume /etc/hangtag:/etc/hangtag:ro --env HANGTAG_KEYS=/etc/hangtag/keys.json
 #
 # Of 363 MiB, measured on a bookworm base: base 169, numpy 69, onnxruntime 66, Pillow 21, the model 2.
 # It writes nothing, so a read-only root file system needs no tmpfs. A private package index reaches the build, and not
@@ -26,6 +32,8 @@ RUN mkdir -p benchmarks export training/recipes \
     && /opt/hangtag/bin/pip install --no-index --no-deps --no-build-isolation . \
     && /opt/hangtag/bin/pip uninstall --yes setuptools pip
 COPY models /models
+# Of the models, what serves: whoever goes back takes the image of before.
+RUN /opt/hangtag/bin/hangtag models gc --all --keep 1
 # The bytecode is made here, once, and not at each start; whoever may run the service may read it, and only root may write.
 RUN /opt/hangtag/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/hangtag/lib \
     && chmod -R a+rX,go-w /opt/hangtag /models

@@ -5,10 +5,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
 
-.PHONY: help serve train test check format openapi lock soak image-check clean
+.PHONY: help serve train test test-slow check format openapi lock audit-dependencies sbom soak image-check clean
 
 help:  ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: .venv/serve.stamp  ## answer requests on http://127.0.0.1:8000 (settings: HANGTAG_PORT=8001 make serve)
 	@exec $(BIN)/hangtag serve
@@ -16,8 +16,11 @@ serve: .venv/serve.stamp  ## answer requests on http://127.0.0.1:8000 (settings:
 train: .venv/dev.stamp  ## train a model: make train RECIPE=fashion-mnist
 	@exec $(BIN)/hangtag train $(or $(RECIPE),fashion-mnist)
 
-test: check .venv-clients/stamp  ## lint, check types and imports, run every test
-	$(BIN)/pytest
+test: check .venv-clients/stamp .prometheus/stamp  ## lint, check types and imports, run every test
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-slow: .venv/dev.stamp  ## run the tests that take minutes each
+	$(BIN)/pytest -m slow
 
 check: .venv/dev.stamp  ## lint, check types and the import rule
 	$(BIN)/ruff format --check
@@ -36,6 +39,19 @@ lock:  ## pin again what pyproject.toml asks for (needs uv)
 	$(LOCK) --upgrade pyproject.toml --group build -o requirements/serve.txt
 	$(LOCK) --upgrade pyproject.toml --extra train --extra otlp --group build --group dev -c requirements/serve.txt -o requirements/dev.txt
 	$(LOCK) --upgrade --group clients -o requirements/clients.txt
+	$(LOCK) --upgrade --group supply -o requirements/supply.txt
+
+audit-dependencies: .venv-supply/stamp  ## ask for known holes in all that is pinned (needs the network)
+	@for pins in requirements/*.txt; do \
+		echo "$$pins"; .venv-supply/bin/pip-audit --strict --require-hashes --disable-pip --requirement $$pins || failed=1; \
+	done; exit $${failed:-0}
+
+sbom: .venv-supply/stamp  ## write build/sbom.json: what serving installs, as a CycloneDX bill of materials
+	@rm -rf build/sbom && mkdir -p build && $(PYTHON) -m venv build/sbom
+	@build/sbom/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/serve.txt
+	@build/sbom/bin/python -m pip --disable-pip-version-check --quiet uninstall --yes setuptools pip
+	.venv-supply/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json build/sbom/bin/python
+	@rm -rf build/sbom
 
 soak: .venv/dev.stamp  ## ask a service everything for half an hour, and look for leaks (longer: make soak SECONDS=36000)
 	@exec $(BIN)/hangtag bench soak --seconds $(or $(SECONDS),1800) --csv soak.csv --plot soak.svg
@@ -44,7 +60,7 @@ image-check: .venv/serve.stamp  ## build the container image and try it (needs d
 	deploy/image-check.sh
 
 clean:  ## remove the environments and all caches
-	rm -rf .venv .venv-clients .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	rm -rf .venv .venv-clients .venv-supply .prometheus .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
 
 # The development environment holds all of the serving one, so whoever has it needs no second set-up to serve.
 .venv/serve.stamp: requirements/serve.txt pyproject.toml | .venv/bin/python
@@ -64,6 +80,18 @@ clean:  ## remove the environments and all caches
 	@echo "installing the clients that the service is tried with into .venv-clients (once)"
 	@$(BIN)/python -m venv --clear .venv-clients
 	@.venv-clients/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
+	@touch $@
+
+# Without it the tests of rules and dashboards are skipped; the next `make test` tries again.
+.prometheus/stamp: deploy/prometheus/fetch.sh
+	@echo "getting the prometheus that rules and dashboards are tried with into .prometheus (once)"
+	@if deploy/prometheus/fetch.sh .prometheus; then touch $@; fi
+
+# What looks at the others' pins has pins of its own, and is in none of their environments.
+.venv-supply/stamp: requirements/supply.txt | .venv/bin/python
+	@echo "installing what audits dependencies into .venv-supply (once)"
+	@$(BIN)/python -m venv --clear .venv-supply
+	@.venv-supply/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement $<
 	@touch $@
 
 .venv/bin/python:

@@ -1,6 +1,7 @@
 """The command `hangtag`: trains, exports, serves and measures product-photo classifiers."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +14,7 @@ COMMANDS = {
     "audit": ("training.audit_command", "look at photos before a model is trained on them"),
     "export": ("export.command", "turn a run folder into a verified model in models/"),
     "models": ("artifact.models.command", "list, verify, label, roll back and publish models"),
+    "keys": ("service.keys.command", "make, list and revoke the API keys of a service"),
     "tune": ("benchmarks.tune", "find how a model runs best on this machine"),
     "bench": ("benchmarks.command", "measure a running service"),
 }
@@ -46,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print(f"hangtag {name}: interrupted.", file=sys.stderr)
-        return 130
+        sys.stdout.flush()
+        os._exit(130)  # threads of the training stack still run, and an interpreter that ends around them can crash
 
 
 if __name__ == "__main__":

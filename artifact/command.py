@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from artifact.errors import OptionInvalid
 
@@ -17,7 +17,14 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
-Key = Annotated[SecretStr, AfterValidator(_check_key)]
+def _split(value: object) -> object:
+    return value.split(",") if isinstance(value, str) else value
+
+
+# A key that a client brings, and words with commas between them: `--scopes classify,admin`.
+ApiKey = Annotated[SecretStr, AfterValidator(_check_key)]
+Word = TypeVar("Word", bound=str)
+Words = Annotated[tuple[Word, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Options(BaseSettings):

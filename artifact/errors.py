@@ -29,6 +29,7 @@
     │   └── MalformedRequest
     ├── Refused                       the request is right, and the service will not take it now
     │   ├── QueueFull
+    │   ├── RateLimited
     │   ├── ModelUnavailable
     │   ├── DeadlineExceeded
     │   └── Draining
@@ -36,10 +37,12 @@
     ├── LastModel                     nothing would be left in service
     ├── ManyWorkers                   it would be true of one worker only
     ├── MemoryShort                   there is no room for one more model
-    ├── AccessDenied                  the route asks for a key
+    ├── AccessDenied                  the route asks for a key that may do this
     │   ├── KeyMissing
-    │   └── KeyWrong
+    │   ├── KeyUnknown
+    │   └── ScopeMissing
     ├── InferenceFailed               onnxruntime failed on a good request
+    ├── InferenceStuck                the model did not come back from a good request
     ├── InternalError                 a defect of ours
     ├── ClientError                   a call of `service.client` did not end in an answer
     │   ├── PhotoUnreadable
@@ -50,6 +53,9 @@
     ├── DataError                     the training data is not there, or not what it should be
     ├── RecipeError                   the recipe or the run folder is not one that can be trained or exported
     ├── ExportError                   the exported model is not the trained one, and is not published
+    ├── KeysError                     the file of API keys, or what is to be done to it, is not right
+    │   ├── KeysInvalid
+    │   └── KeyRefused
     ├── OptionInvalid                 an option or a `HANGTAG_*` variable has a value that it cannot have
     ├── AddressInUse                  another program listens where the service should
     └── AddressUnavailable            the machine has no such address, or may not listen on it
@@ -234,6 +240,16 @@ class QueueFull(Refused):
     code = "queue_full"
 
 
+class RateLimited(Refused):
+    """The key has asked for more than its rate; `retry_after` is in how many seconds it may ask for as much again."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class ModelUnavailable(Refused):
     """The model should be served, but is not loaded (yet)."""
 
@@ -277,7 +293,7 @@ class MemoryShort(HangtagError):
 
 
 class AccessDenied(HangtagError):
-    """The route asks for a key."""
+    """The route asks for a key that may do this."""
 
     code = "access_denied"
 
@@ -288,16 +304,28 @@ class KeyMissing(AccessDenied):
     code = "key_missing"
 
 
-class KeyWrong(AccessDenied):
-    """The request's key is not the one, or there is none that would do."""
+class KeyUnknown(AccessDenied):
+    """The request's key is none of this service's, or not any more."""
 
-    code = "key_wrong"
+    code = "key_unknown"
+
+
+class ScopeMissing(AccessDenied):
+    """The request's key is good, and not for this; or no key is."""
+
+    code = "scope_missing"
 
 
 class InferenceFailed(HangtagError):
     """onnxruntime failed on a good request."""
 
     code = "inference_failed"
+
+
+class InferenceStuck(HangtagError):
+    """The model did not come back from a good request, and was given up."""
+
+    code = "inference_stuck"
 
 
 class InternalError(HangtagError):
@@ -374,6 +402,24 @@ class ExportError(HangtagError):
     """The exported model is not the trained one, and is not published."""
 
     code = "export_refused"
+
+
+class KeysError(HangtagError):
+    """The file of API keys, or what is to be done to it, is not right."""
+
+    code = "keys_error"
+
+
+class KeysInvalid(KeysError):
+    """The file of API keys is missing, or cannot be read as one."""
+
+    code = "keys_invalid"
+
+
+class KeyRefused(KeysError):
+    """A key cannot be made or taken back as it was asked for."""
+
+    code = "key_refused"
 
 
 class OptionInvalid(HangtagError):

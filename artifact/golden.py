@@ -60,8 +60,8 @@ class GoldenSamples:
             raise GoldenMismatch(f"{GOLDEN_FILE} does not hold golden samples; publish the version anew.") from error
 
     def first(self, count: int) -> Self:
-        """The first `count` samples, or all where there are fewer."""
-        return type(self)(self.images[:count], self.pixels[:count], self.scores[:count])
+        """The first `count` samples, or all where there are fewer; they do not keep the others in memory."""
+        return type(self)(self.images[:count], self.pixels[:count].copy(), self.scores[:count].copy())
 
     def verify(
         self, run: Callable[[NDArray[np.uint8]], NDArray[np.float32]], spec: InputSpec, *, tolerance: float
@@ -75,7 +75,10 @@ class GoldenSamples:
             pixels = [decode(image, spec) for image in self.images]
         except ImageError as error:
             raise GoldenMismatch(f"A golden sample's photo cannot be decoded ({error.code}).") from error
-        scores = np.concatenate([run(image[np.newaxis]) for image in pixels])
+        return self.check(np.concatenate([run(image[np.newaxis]) for image in pixels]), tolerance=tolerance)
+
+    def check(self, scores: NDArray[np.float32], *, tolerance: float) -> float:
+        """Hold scores that these photos were given, float32 [G, K], against the trained model's; as `verify`."""
         if scores.shape != self.scores.shape:
             raise GoldenMismatch(
                 f"The model gives {scores.shape[1]} scores to a photo, and its golden samples are of another model."

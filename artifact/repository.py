@@ -21,6 +21,7 @@ from artifact.errors import (
     VersionExists,
     VersionNotFound,
 )
+from artifact.expectation import PREDICTIONS_FILE, Expectation
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.rollout import Label, Rollout
 
@@ -34,25 +35,35 @@ _VERSION: TypeAdapter[str] = TypeAdapter(Version)
 
 @dataclass(frozen=True)
 class Artifact:
-    """One verified model version: its card, the bytes of its ONNX file, and its golden samples."""
+    """One verified model version: its card, the bytes of its ONNX file, its golden samples, and what to expect of it.
+
+    `expectation` is None where the version was published without its answers to test photos.
+    """
 
     card: ModelCard
     model: bytes
     golden: GoldenSamples
+    expectation: Expectation | None
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read a version's folder and verify each file's digest against its card.
 
         Each file is read once: what was verified is what is used. Raises CardInvalid, DigestMismatch with the file and
-        both digests, or GoldenMismatch.
+        both digests, GoldenMismatch, or ArtifactError where its answers to test photos are not of this model.
         """
         card = ModelCard.read(folder)
         missing = {MODEL_FILE, GOLDEN_FILE} - card.files.keys()
         if missing:
             raise CardInvalid(f"{folder / CARD_FILE} names no digest for {' and '.join(sorted(missing))}.")
         content = {file: read_verified(folder / file, digest) for file, digest in card.files.items()}
-        return cls(card, content[MODEL_FILE], GoldenSamples.load(BytesIO(content[GOLDEN_FILE])))
+        predictions = content.get(PREDICTIONS_FILE)
+        return cls(
+            card,
+            content[MODEL_FILE],
+            GoldenSamples.load(BytesIO(content[GOLDEN_FILE])),
+            Expectation.read(predictions, card) if predictions else None,
+        )
 
 
 class Repository:

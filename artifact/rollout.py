@@ -1,7 +1,5 @@
 """Which version of a model answers whom: labels, and the share of the traffic that a trial gets; one file per model."""
 
-import os
-import secrets
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -9,6 +7,7 @@ from pydantic import ValidationError, model_validator
 
 from artifact.card import Share, Strict, Version
 from artifact.errors import LabelRefused, RolloutInvalid
+from artifact.files import replace
 
 ROLLOUT_FILE = "rollout.json"
 
@@ -55,16 +54,7 @@ class Rollout(Strict):
 
     def write(self, folder: Path) -> None:
         """Replace the file in one step, so that whoever reads sees the old labels or the new ones."""
-        path = folder / ROLLOUT_FILE
-        new = path.with_name(f".{ROLLOUT_FILE}-{secrets.token_hex(4)}")
-        try:
-            with new.open("w", encoding="utf-8") as file:
-                file.write(self.model_dump_json(indent=2, exclude_defaults=True) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-        finally:
-            new.unlink(missing_ok=True)
+        replace(folder / ROLLOUT_FILE, self.model_dump_json(indent=2, exclude_defaults=True) + "\n")
 
     def versions(self, newest: str) -> dict[Label, str]:
         """The version of each label that has one."""

@@ -48,13 +48,16 @@ class Session:
         self._shape = card.input.shape
         self.batch_sizes = batch_sizes(self.provider, max_batch)
 
-    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The scores, float32 [N, K], of pixels, uint8 [N, H, W, C]; each row is the same in whatever batch it runs."""
+    def run(self, pixels: NDArray[np.uint8], options: ort.RunOptions | None = None) -> NDArray[np.float32]:
+        """The scores, float32 [N, K], of pixels, uint8 [N, H, W, C]; each row is the same in whatever batch it runs.
+
+        Who sets `terminate` on the options, in another thread, lets the run fail at its next node.
+        """
         count = len(pixels)
         padding = next((size for size in self.batch_sizes if size >= count), count) - count
         if padding:
             pixels = np.concatenate([pixels, np.zeros((padding, *self._shape), np.uint8)])
-        scores: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: pixels})[0]
+        scores: NDArray[np.float32] = self._session.run([OUTPUT], {INPUT: pixels}, options)[0]
         return scores[:count]
 
     def warm_up(self) -> None:
@@ -73,7 +76,9 @@ def session_options(threads: int = 1, *, is_vnni_known: bool | None = None) -> o
     # Without VNNI, fast sums of 8-bit products overflow, and labels change; with it, exact ones only cost time.
     is_fast = has_vnni() if is_vnni_known is None else is_vnni_known
     options.add_session_config_entry("session.x64quantprecision", "0" if is_fast else "1")
-    options.log_severity_level = 3
+    options.log_severity_level = (
+        4  # what goes wrong is raised, too; onnxruntime would write it to standard error itself
+    )
     return options
 
 

@@ -15,13 +15,13 @@ from tqdm import tqdm
 from artifact.card import ModelCard, Version
 from artifact.command import Options
 from artifact.errors import DataError, HangtagError
+from artifact.expectation import PREDICTIONS_FILE
 from artifact.figures import split_figures
 from training.data import Photo
 from training.recipe import find_recipe, read_recipe
 from training.shown import shown_file
 from training.sources import open_dataset
 
-PREDICTIONS = "report/predictions.npz"
 INT8_DIFFERING_ONE_IN = 100  # photos: what export allows
 
 
@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
     recipe = read_recipe(find_recipe(options.recipe))
     card = _card_in_service(options, recipe.name)
     keras, photos = _known(
-        options.models / card.name / card.version / PREDICTIONS, open_dataset(recipe, options.data).photos("test")
+        options.models / card.name / card.version / PREDICTIONS_FILE, open_dataset(recipe, options.data).photos("test")
     )
     labels = np.array([photo.label for photo in photos])
     scores = asyncio.run(_ask_all(options, card, photos))

@@ -15,7 +15,9 @@ BENCHMARKS = {
     "overload": "goodput and refusals while a thousand clients ask",
     "soak": "everything at once for as long as you like: surprises and leaks",
     "reload": "what requests and memory have of new versions under load",
+    "scrape": "how long a scrape takes, and holds up others",
     "stalls": "how long the machine itself keeps every program waiting",
+    "keys": "what the check of a key costs, and its rate",
     "versions": "two versions of a model, such as float and 8 bits, under load",
 }
 

@@ -11,7 +11,7 @@ import uvloop
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from artifact.command import Options
+from artifact.command import ApiKey, Options
 from artifact.errors import DataError
 from benchmarks.client import Seen, Target, closed_loop, open_loop
 
@@ -35,6 +35,9 @@ class LoadOptions(Options):
     clients: int = Field(32, ge=1, le=1024, description="clients of the closed loop")
     rate: float | None = Field(None, gt=0, description="requests a second, as an open loop")
     p99_ms: float | None = Field(None, gt=0, description="look for the highest rate of an open loop within this bound")
+    api_key: ApiKey | None = Field(
+        None, repr=False, description="a key of the service; as HANGTAG_API_KEY it stays out of the list of processes"
+    )
     seconds: float = Field(5, gt=0, description="how long each measurement lasts")
     json_file: Path | None = Field(None, description="write the figures there, too")
     plot: Path | None = Field(None, description="draw the latencies there, as a picture (.png or .svg)")
@@ -78,7 +81,8 @@ class Measurement:
 def run(arguments: Sequence[str]) -> int:
     """Measure; returns 0 where every request was answered with 200, else 1."""
     options = LoadOptions.parse("bench", arguments)
-    target = Target.of(options.url, _images(options.images))
+    key = f"Authorization: Bearer {options.api_key.get_secret_value()}\r\n" if options.api_key else ""
+    target = Target.of(options.url, _images(options.images), key)
     measured = uvloop.run(_measure(options, target))
     if options.json_file:
         options.json_file.write_text(json.dumps([each.figures() for each in measured], indent=2) + "\n")

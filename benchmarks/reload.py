@@ -21,12 +21,13 @@ from artifact.rollout import Rollout
 from artifact.tuning import TUNING_FILE
 from benchmarks.client import Seen, Target, closed_loop, open_loop
 from benchmarks.serving import Served, serving
+from service.keys.file import KeysFile
+from service.keys.key import make
 
 MOST_P99, MOST_MEMORY, LOAD = 1.5, 1.05, 0.8
 SETTLED = 6  # reloads, an even number as all are, so that memory is compared with the same version loaded
 
 _CLIENTS, _WAIT_SECONDS = 32, 30
-_KEY = "bench"
 
 
 class ReloadOptions(Options):
@@ -60,21 +61,24 @@ def run(arguments: Sequence[str]) -> int:
     options = ReloadOptions.parse("bench reload", arguments)
     images = [*Repository(options.models).open(options.model, options.first).golden.images]
     with TemporaryDirectory() as folder:
-        home = Path(folder) / options.model
+        home = Path(folder) / "models" / options.model
         for version in (options.first, options.second):
             source = options.models / options.model / version
             shutil.copytree(source, home / version, ignore=shutil.ignore_patterns(TUNING_FILE))
         Rollout(stable=options.first).write(home)
-        with serving(home.parent, ["--cache-bytes", "0", "--admin-key", _KEY]) as service:
+        keys = Path(folder) / "keys.json"
+        kept, key = make("bench", ("admin",))
+        KeysFile(keys=(kept,)).write(keys)
+        with serving(home.parent, ["--cache-bytes", "0", "--keys", str(keys), "--anonymous"]) as service:
             target = Target.of(f"{service.url}/v1/models/{options.model}/classify", images)
-            found = uvloop.run(_measure(options, home, service, target))
+            found = uvloop.run(_measure(options, _Operator(home, service, key), target))
     return _report(found)
 
 
-async def _measure(options: ReloadOptions, home: Path, service: Served, target: Target) -> Found:
+async def _measure(options: ReloadOptions, operator: "_Operator", target: Target) -> Found:
     peaks = []
     for version in (options.second, options.first):  # from each to the other once, so that both are warm
-        await asyncio.to_thread(_bring, service, home, version)
+        await asyncio.to_thread(operator.bring, version)
         peaks.append((await closed_loop(target, _CLIENTS, options.warm_seconds / 4)).rate)
     rate = options.load * min(peaks)
     print(f"highest rates {peaks[1]:.0f} and {peaks[0]:.0f} requests/s; {rate:.0f}/s from now on", flush=True)
@@ -83,8 +87,8 @@ async def _measure(options: ReloadOptions, home: Path, service: Served, target: 
     for number in range(options.reloads):
         due = time.monotonic() + options.seconds
         version = (options.second, options.first)[number % 2]
-        found.took.append(await asyncio.to_thread(_bring, service, home, version))
-        found.memory.append(service.resident_bytes())
+        found.took.append(await asyncio.to_thread(operator.bring, version))
+        found.memory.append(operator.service.resident_bytes())
         await asyncio.sleep(due - time.monotonic())
     if load.done():
         raise HangtagError("The last reloads met no load; leave more time between them by --seconds.")
@@ -92,18 +96,26 @@ async def _measure(options: ReloadOptions, home: Path, service: Served, target: 
     return found
 
 
-def _bring(service: Served, home: Path, version: str) -> float:
-    """Make a version the stable one, and give the seconds until it answers."""
-    started = time.monotonic()
-    Rollout(stable=version).write(home)
-    connection = http.client.HTTPConnection(urlsplit(service.url).netloc, timeout=_WAIT_SECONDS)
-    connection.request("POST", "/v1/admin/reload", headers={"Authorization": f"Bearer {_KEY}"})
-    response = connection.getresponse()
-    body = response.read().decode()
-    connection.close()
-    if response.status != http.client.OK:
-        raise HangtagError(f"The reload ended with {response.status}: {body}")
-    return time.monotonic() - started
+@dataclass(frozen=True)
+class _Operator:
+    """Who rolls out the versions of a model in `home`, with a key of the service."""
+
+    home: Path
+    service: Served
+    key: str
+
+    def bring(self, version: str) -> float:
+        """Make a version the stable one, and give the seconds until it answers."""
+        started = time.monotonic()
+        Rollout(stable=version).write(self.home)
+        connection = http.client.HTTPConnection(urlsplit(self.service.url).netloc, timeout=_WAIT_SECONDS)
+        connection.request("POST", "/v1/admin/reload", headers={"Authorization": f"Bearer {self.key}"})
+        response = connection.getresponse()
+        body = response.read().decode()
+        connection.close()
+        if response.status != http.client.OK:
+            raise HangtagError(f"The reload ended with {response.status}: {body}")
+        return time.monotonic() - started
 
 
 def _report(found: Found) -> int:

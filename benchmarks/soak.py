@@ -26,13 +26,13 @@ from benchmarks.finding import Finding, report
 from benchmarks.mixture import Ask, Mixture
 from benchmarks.rests import Rest, Rests, findings
 from benchmarks.serving import Served, serving
+from service.keys.file import KeysFile
+from service.keys.key import make
 
 _LOST = 0  # the status of a request that got no answer
 _TIMEOUT = 60  # seconds
-_KEY = "soak"
 # Scores are kept in so little that it is full at once; so few have a place that some find none.
-_SERVICE = ("--admin-key", _KEY, "--cache-bytes", "65536", "--max-items", "32", "--log-level", "error")
-_HEADERS = {"Authorization": f"Bearer {_KEY}"}
+_SERVICE = ("--anonymous", "--cache-bytes", "65536", "--max-items", "32", "--log-level", "error")
 _SHOWN = 10  # surprises that are printed one by one
 _MIB = 2**20
 _BAR = "{desc}: {n:.0f} of {total:.0f} s [{bar}] {postfix}"
@@ -62,12 +62,13 @@ class SoakOptions(Options):
 def run(arguments: Sequence[str]) -> int:
     """Soak; returns 0 when all was answered as it should be and nothing grows, else 1."""
     options = SoakOptions.parse("bench soak", arguments)
-    service = [*_SERVICE, "--workers", str(options.workers)]
+    kept, key = make("soak", ("admin",))
     with TemporaryDirectory() as folder:
-        models = Path(folder) / "models"
+        models, keys = Path(folder) / "models", Path(folder) / "keys.json"
         shutil.copytree(options.models, models, ignore=shutil.ignore_patterns(TUNING_FILE))
-        with serving(models, service) as served:
-            soak = Soak(options, Repository(models), served)
+        KeysFile(keys=(kept,)).write(keys)
+        with serving(models, [*_SERVICE, "--keys", str(keys), "--workers", str(options.workers)]) as served:
+            soak = Soak(options, Repository(models), served, key)
             is_whole = uvloop.run(soak.run())
     code = soak.report()
     if options.plot:
@@ -80,8 +81,9 @@ def run(arguments: Sequence[str]) -> int:
 class Soak:
     """One soak of one service: `rests` is what was held between the rounds, `surprises` what was not to be answered."""
 
-    def __init__(self, options: SoakOptions, repository: Repository, service: Served) -> None:
+    def __init__(self, options: SoakOptions, repository: Repository, service: Served, key: str) -> None:
         self._options = options
+        self._key = key
         self._repository = repository
         self._service = service
         self._random = Random(options.seed)  # noqa: S311 - no secret
@@ -179,9 +181,10 @@ class Soak:
                 Rollout(stable=other, previous=newest),
             )
         )
+        headers = {"Authorization": f"Bearer {self._key}"}
         for labels in (tried, Rollout()):
             labels.write(folder)
-            await self._send(client, Ask("reload", "/v1/admin/reload", b"", _HEADERS, frozenset((200,))))
+            await self._send(client, Ask("reload", "/v1/admin/reload", b"", headers, frozenset((200,))))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._options.round_seconds / 3):
                     await self._stopped.wait()

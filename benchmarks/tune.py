@@ -25,8 +25,9 @@ from artifact.session import Session
 from artifact.tuning import Machine, Measured, Tuning
 from service.bounds import Load
 from service.metrics import Metrics, ModelMetrics
-from service.runner import Runner
+from service.runner import Job, Runner
 from service.scheduler import Scheduler
+from service.stages import Stages
 from service.way import SWITCH_SECONDS
 
 _BATCHES_CPU, _BATCHES_GPU = (1, 2, 4, 8, 16), (1, 4, 8, 16, 32, 64, 128)
@@ -124,7 +125,6 @@ async def _closed_loop(
     decoders = None if session.provider == CPU else ThreadPoolExecutor(available_cpus())
     scheduler = Scheduler(
         Runner(session, card.input, DEFAULT_MAX_PIXELS, metrics, decoders).run,
-        ThreadPoolExecutor(runners),
         runners=runners,
         max_batch=max_batch,
         limits=_UNBOUNDED,
@@ -136,7 +136,7 @@ async def _closed_loop(
     async def ask() -> None:
         while (asked := perf_counter()) < started + seconds:
             with scheduler.seat() as seat:
-                await seat.run(next(images))
+                await seat.run(Job(next(images), Stages()))
             latencies.append(perf_counter() - asked)
 
     await asyncio.gather(*(ask() for _ in range(2 * runners * max_batch)))

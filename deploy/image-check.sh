@@ -44,7 +44,7 @@ with_engine() {
 
   probe() { "$engine" run --rm --interactive "${hardened[@]}" --entrypoint python "$image" - "$@" <deploy/image_probe.py; }
   look
-  "$engine" run --detach --name "$container" "${hardened[@]}" "$image" >"$work/id"
+  "$engine" run --detach --name "$container" "${hardened[@]}" --env HANGTAG_ANONYMOUS=true "$image" >"$work/id"
   "$engine" exec --interactive "$container" python - ask <deploy/image_probe.py || { "$engine" logs "$container"; fail "hangtag serve"; }
   local left=60
   until [[ $("$engine" inspect --format '{{.State.Health.Status}}' "$container") == healthy ]]; do
@@ -126,7 +126,7 @@ try_in_chroot() {
 
   probe() { (inside python - "$@" <deploy/image_probe.py); }
   look
-  environment+=("HANGTAG_PORT=0")
+  environment+=("HANGTAG_PORT=0" "HANGTAG_ANONYMOUS=true")
   : >"$work/serve"
   inside "${command[@]}" >"$work/serve" 2>&1 9>&- &
   running=$!

@@ -9,7 +9,7 @@ from typing import Literal
 
 from cachetools import LRUCache
 
-from artifact.errors import DeadlineExceeded, ImageError
+from artifact.errors import DeadlineExceeded, ImageError, InferenceStuck
 from service.runner import Scores
 from service.terms import Terms
 
@@ -28,13 +28,14 @@ class _Computation:
     def __init__(self, urgency: int) -> None:
         self.urgency = urgency
         self.ended = asyncio.Event()
-        self.outcome: Scores | ImageError | None = None
+        self.outcome: Scores | ImageError | InferenceStuck | None = None
 
 
 class ScoreCache:
     """Keeps scores up to a number of bytes, and drops first what was not asked for the longest.
 
-    Who asks for what is being computed waits for it, and computes it himself if that came to nothing.
+    Who asks for what is being computed waits for it, and computes it himself if that came to nothing. But an image from
+    which a runner did not come back is not tried by each of them.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -59,7 +60,7 @@ class ScoreCache:
             if other is None or other.urgency > terms.urgency:
                 return await self._compute(key, terms.urgency, compute), "miss"
             await _end_of(other, terms.deadline)
-            if isinstance(other.outcome, ImageError):
+            if isinstance(other.outcome, ImageError | InferenceStuck):
                 raise _alone(other.outcome)
             if other.outcome is not None:
                 return other.outcome, "collapsed"
@@ -71,7 +72,7 @@ class ScoreCache:
             ours.outcome = scores = (await compute()).copy()  # not a row that keeps its whole batch
             with suppress(ValueError):  # larger than all that may be kept
                 self._kept[key] = scores
-        except ImageError as error:
+        except (ImageError, InferenceStuck) as error:
             ours.outcome = _alone(error)
             raise
         finally:
@@ -92,7 +93,7 @@ def _digest(model_digest: str, image: bytes) -> bytes:
     return blake2b(image, digest_size=16, key=model_digest.removeprefix("sha256:").encode()).digest()
 
 
-def _alone(error: ImageError) -> ImageError:
+def _alone(error: ImageError | InferenceStuck) -> ImageError | InferenceStuck:
     """The same error without its traceback, which holds the image."""
     return type(error)(*error.args)
 

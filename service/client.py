@@ -43,12 +43,14 @@ class Outcome:
 class AsyncClient:
     """A service and the connections to it, for programs with asyncio. Close it, or use it as a context.
 
-    `deadline` is how many seconds a call may take where it does not say itself; `http` is whatever else
-    httpx.AsyncClient takes, such as `headers`, `verify` or `proxy`.
+    `api_key` is what the service asks for, where it does; `deadline` is how many seconds a call may take where it does
+    not say itself; `http` is whatever else httpx.AsyncClient takes, such as `headers`, `verify` or `proxy`.
     """
 
-    def __init__(self, url: str, *, deadline: float = DEADLINE, **http: Any) -> None:
+    def __init__(self, url: str, *, api_key: str | None = None, deadline: float = DEADLINE, **http: Any) -> None:
         self._http = httpx.AsyncClient(base_url=url, timeout=None, **http)  # noqa: S113 - each call has its deadline
+        if api_key is not None:
+            self._http.headers["Authorization"] = f"Bearer {api_key}"
         self._deadline = deadline
 
     async def classify(self, photo: Photo, model: str, **how: Unpack[HowOnce]) -> Classification:
@@ -131,8 +133,8 @@ class Client:
     A process that forks needs a client of its own in each child.
     """
 
-    def __init__(self, url: str, *, deadline: float = DEADLINE, **http: Any) -> None:
-        self._client = AsyncClient(url, deadline=deadline, **http)
+    def __init__(self, url: str, *, api_key: str | None = None, deadline: float = DEADLINE, **http: Any) -> None:
+        self._client = AsyncClient(url, api_key=api_key, deadline=deadline, **http)
         self._calls: set[asyncio.Task[Any]] = set()
         started: Future[_Loop] = Future()
         self._thread = Thread(target=asyncio.run, args=(_stay(self._client, self._calls, started),), daemon=True)

@@ -1,13 +1,18 @@
 """`hangtag serve`: settings in, a running service out."""
 
-import logging
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 import uvicorn
 
+from artifact.errors import ReloadFailed
 from service.app import create_app
+from service.ending import leave
+from service.keys.file import KeysFile
+from service.logs import logged
 from service.memory import return_large_blocks
 from service.protocol import Protocol
 from service.server import BACKLOG, Server, bind, doors, hold_back_reloads
@@ -17,34 +22,50 @@ from service.workers import Workers
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Serve until a signal; returns 0 when every accepted request got its answer, 1 when some had to be given up."""
+    """Serve until a signal; returns how that ended, as `service.ending` has it."""
     settings = Settings.parse("serve", arguments)
+    settings.check_reach()
+    if settings.keys:
+        KeysFile.read(settings.keys)  # so that it is this process that complains
     hold_back_reloads()
-    _log(settings)
     with bind(settings.host, settings.port) as listener:
         if settings.workers == 1:
-            return _serve(settings, listener, True)  # noqa: FBT003 - as workers call it
+            return leave(_serve(settings, listener, True, None))  # noqa: FBT003 - as workers call it
         port = listener.getsockname()[1]
-    return Workers(settings, port, _serve).run()
+    with logged(settings):
+        return Workers(settings, port, _serve).run()
 
 
-def _serve(settings: Settings, listener: socket.socket, first: bool) -> int:  # noqa: FBT001 - by place, to a process
-    """Serve in this process; returns as `run` does.
+def _serve(
+    settings: Settings,
+    listener: socket.socket,
+    first: bool,  # noqa: FBT001 - by place, to a process
+    sign_of_life: Callable[[], None] | None,
+) -> int:
+    """Serve in this process, with a log; returns as `run` does."""
+    with logged(settings):
+        return _answer(settings, listener, first=first, sign_of_life=sign_of_life)
+
+
+def _answer(
+    settings: Settings, listener: socket.socket, *, first: bool, sign_of_life: Callable[[], None] | None
+) -> int:
+    """Answer until a signal.
 
     The first process listens at once, and so is alive before it is ready; others join when their models are loaded.
     """
     if first:
         listener.listen(BACKLOG)
         print(f"hangtag listens on http://{settings.host}:{listener.getsockname()[1]}", flush=True)
-    _log(settings)
     sys.setswitchinterval(SWITCH_SECONDS)
     return_large_blocks()
-    app, hosting = create_app(settings, load_first=not first)
+    app, hosting, access = create_app(settings, load_first=not first, sign_of_life=sign_of_life)
     config = uvicorn.Config(
         app,
+        log_config=None,  # `logged` has all that there is to say
         log_level=settings.log_level,
         access_log=False,
-        http=Protocol,
+        http=partial(Protocol, app.refused),  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         server_header=False,
         proxy_headers=False,
@@ -54,9 +75,11 @@ def _serve(settings: Settings, listener: socket.socket, first: bool) -> int:  # 
         timeout_keep_alive=65,
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # uvicorn only adds it to a time
     )
-    Server(config, hosting.drain, settings.drain_seconds, hosting.request_reload).run(doors(listener))
-    return 1 if hosting.given_up else 0
 
+    def reload() -> None:
+        with suppress(ReloadFailed):
+            access.reload()
+        hosting.request_reload()
 
-def _log(settings: Settings) -> None:
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s:     %(message)s")
+    Server(config, hosting.drain, settings.drain_seconds, reload).run(doors(listener))
+    return hosting.exit_code

@@ -1,13 +1,12 @@
 """What probes and scrapers ask: is it alive, has it started, may it have traffic, and what has it counted."""
 
-from collections.abc import Callable
+import asyncio
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 
 from service import examples, openapi
+from service.exposition import Exposition
 from service.hosting import Hosting
 from service.metrics import Metrics
 from service.schemas import Health
@@ -16,6 +15,7 @@ from service.schemas import Health
 def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
     """The routes under /health, and /metrics."""
     routes = APIRouter(tags=["operations"])
+    exposition = Exposition(metrics.registry)
 
     @routes.get("/health/live", summary="The event loop turns", responses={200: openapi.example(examples.LIVE)})
     async def is_live() -> Health:
@@ -35,7 +35,7 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
 
     @routes.get(
         "/health/ready",
-        summary="Every model answers, and the service is not draining",
+        summary="Every model answers, no runner is stuck, and the service is not draining",
         responses={200: openapi.example(examples.READY), 503: openapi.example(examples.DRAINING, model=Health)},
     )
     async def is_ready(response: Response) -> Health:
@@ -51,18 +51,11 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
         responses={200: openapi.example(examples.METRICS, "text/plain")},
     )
     async def get_metrics(request: Request) -> Response:
-        encode, content_type = _encoder(request.headers.get("accept", ""))
-        return Response(encode(metrics.registry), headers={"Content-Type": content_type})
+        accept = request.headers.get("accept", "")
+        text, content_type = await asyncio.to_thread(exposition.text, accept)  # it takes as long as ten answers
+        return Response(text, headers={"Content-Type": content_type})
 
     return routes
-
-
-def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
-    """How the scraper wants its metrics, and the content type of that; the plain text format where it is unclear."""
-    try:
-        return choose_encoder(accept)
-    except (TypeError, ValueError):  # it names a version that is none
-        return choose_encoder("")
 
 
 def readiness(hosting: Hosting) -> Health:
@@ -70,7 +63,7 @@ def readiness(hosting: Hosting) -> Health:
     models = {model.name: model.status for model in hosting.models if model.is_wanted}
     if hosting.draining:
         return Health(status="draining", models=models)
-    for worst, meaning in (("loading", "starting"), ("failed", "failed")):
+    for worst, meaning in (("loading", "starting"), ("failed", "failed"), ("stuck", "stuck")):
         if worst in models.values():
             return Health(status=meaning, models=models)
     return Health(status="ready", models=models)

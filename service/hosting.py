@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import signal
 from contextlib import AbstractContextManager, suppress
 
 from artifact.errors import (
@@ -15,10 +16,12 @@ from artifact.errors import (
     ReloadFailed,
 )
 from artifact.repository import Repository
+from service.ending import ALL_ANSWERED, GAVE_UP_REQUESTS, REPLACE_ME
 from service.intake import Caller
 from service.loading import Loader
 from service.metrics import Metrics
 from service.model import HostedModel, Place
+from service.pulse import Pulse
 from service.served import ServedModel
 from service.settings import Settings
 
@@ -28,9 +31,9 @@ logger = logging.getLogger("hangtag")
 class Hosting:
     """All models of a repository, in the versions that have a label; raises RepositoryEmpty where there are none."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, pulse: Pulse) -> None:
         self.repository = Repository(settings.models)
-        self._loader = Loader(self.repository, settings, metrics)
+        self._loader = Loader(self.repository, settings, metrics, pulse, self.give_up)
         self._metrics = metrics
         self._models = {
             name: ServedModel(name, self.repository, self._loader, metrics) for name in self.repository.names()
@@ -39,6 +42,7 @@ class Hosting:
         self._is_asked_for = False
         self._reloads: set[asyncio.Task[None]] = set()
         self._is_one_of_many = settings.workers > 1
+        self._is_beyond_help = False
         self.draining = False
         self.given_up = 0
 
@@ -66,6 +70,7 @@ class Hosting:
         try:
             hosted = self.get(name, version, caller.key)
         except ModelUnavailable as error:
+            caller.record.model, caller.record.version = name, self.model(name).version
             metrics = self.model(name).metrics_of(self.model(name).version)
             metrics.outcome("rejected")
             metrics.rejected(error.code)
@@ -77,6 +82,20 @@ class Hosting:
         self.draining = True
         self._loader.stop()
         logger.info("draining: not ready any more, still answering")
+
+    def give_up(self, why: str) -> None:
+        """Stop as on SIGTERM, and ask by the exit code for another process in the place of this one."""
+        logger.error("%s; this process stops, and another one should take its place", why)
+        self._is_beyond_help = True
+        if not self.draining:
+            signal.raise_signal(signal.SIGTERM)
+
+    @property
+    def exit_code(self) -> int:
+        """How this process ends."""
+        if self._is_beyond_help:
+            return REPLACE_ME
+        return GAVE_UP_REQUESTS if self.given_up else ALL_ANSWERED
 
     async def load(self) -> None:
         """Load every model for the first time; one that fails leaves the others in service."""
@@ -129,7 +148,7 @@ class Hosting:
         self._check_worker()
         async with self._changing:
             model = self.model(name)
-            if not any(other.status == "ready" for other in self.models if other is not model):
+            if not any(other.answers for other in self.models if other is not model):
                 raise LastModel(f"{name} is the last model in service; load another one first, or stop the service.")
             model.unload()
 
@@ -157,7 +176,7 @@ class Hosting:
         failures: list[str] = []
         for model in models:
             failures += await model.bring()
-            if model.status == "ready":
+            if model.answers:
                 self._models[model.name] = model
         return failures
 
@@ -166,11 +185,10 @@ class Hosting:
         return await asyncio.to_thread(ServedModel, name, self.repository, self._loader, self._metrics)
 
     async def close(self) -> None:
-        """Answer what was accepted, and end all threads."""
-        self._loader.stop()
+        """Answer what was accepted, and let all threads end."""
+        self._loader.close()
         await asyncio.gather(*self._reloads)
         await asyncio.gather(*(model.close() for model in self.models))
-        await self._loader.close()
 
 
 def _raise_if_any(failures: list[str]) -> None:

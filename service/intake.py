@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
+from time import perf_counter
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -11,6 +12,7 @@ from starlette.types import Receive, Scope
 
 from artifact.errors import BodyTimeout, BodyTooLarge, ClientGone, ContentTypeUnsupported, MalformedRequest
 from service.line import LINE, Line
+from service.record import RECORD, Record
 from service.terms import Terms, terms_of
 
 MULTIPART = "multipart/form-data"
@@ -39,6 +41,7 @@ class Caller:
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self._raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._headers = dict(self._raw_headers)
+        self.record: Record = scope[RECORD]
         self._line: Line = scope[LINE]
         self._receive = receive
         self._limits = limits
@@ -83,11 +86,14 @@ class Caller:
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
         """Break off what is inside, and raise BodyTimeout, when the body takes too long."""
+        started = perf_counter()
         try:
             async with asyncio.timeout(self._limits.timeout):
                 yield
         except TimeoutError as error:
             raise BodyTimeout(f"The body did not arrive within {self._limits.timeout:g} seconds.") from error
+        finally:
+            self.record.stages.passed("read", started, perf_counter())
 
     async def _body(self) -> AsyncGenerator[bytes, None]:
         """The body in pieces as they arrive; raises BodyTooLarge at the first byte over."""
@@ -97,7 +103,7 @@ class Caller:
             if message["type"] == "http.disconnect":
                 raise ClientGone("The client hung up while it sent the body.")
             chunk, more = message.get("body", b""), message.get("more_body", False)
-            received += len(chunk)
+            self.record.body_bytes = received = received + len(chunk)
             if received > self._limits.max_bytes:
                 raise self._too_large("goes on")
             yield chunk

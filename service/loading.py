@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import get_native_id
 
@@ -14,7 +15,8 @@ from artifact.session import Session
 from service.cache import ScoreCache
 from service.memory import check_room
 from service.metrics import Metrics, ModelMetrics
-from service.model import HostedModel
+from service.model import HostedModel, Loaded
+from service.pulse import Pulse
 from service.settings import Settings
 from service.way import Way, way_to_run
 
@@ -28,44 +30,63 @@ _NICE = 5  # by more, whoever waits for the interpreter's lock while the loader 
 class Loader:
     """Loads versions of models, which share a cache, and on a GPU the threads that decode."""
 
-    def __init__(self, repository: Repository, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        settings: Settings,
+        metrics: Metrics,
+        pulse: Pulse,
+        give_up: Callable[[str], None],
+    ) -> None:
         self._repository = repository
         self._settings = settings
         self._metrics = metrics
+        self._pulse = pulse
+        self._give_up = give_up
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_step_back)
         self._decoders = ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder")
+        self._loading: asyncio.Future[Loaded] | None = None
         self._is_stopped = False
         self._cache = ScoreCache(settings.cache_bytes) if settings.cache_bytes else None
 
     async def load(self, name: str, version: str) -> HostedModel:
         """A version that answers; raises a HangtagError, Draining after `stop`, or whatever else is wrong with it."""
-        if self._is_stopped:
-            raise Draining("The service is shutting down, and loads nothing any more.")
+        self._check_running()
         metrics = ModelMetrics(self._metrics, name, version)
         try:
-            loading = asyncio.get_running_loop().run_in_executor(self._thread, self._open, name, version)
-            artifact, session, way = await loading
+            self._loading = asyncio.get_running_loop().run_in_executor(self._thread, self._open, name, version)
+            loaded = await self._loading
         except BaseException:
+            self._check_running()
             metrics.load_ended("failed")
             raise
         metrics.load_ended("ok")
+        if loaded.expectation:
+            metrics.expect(loaded.expectation)
         logger.info(
             "model %s %s is ready on %s: %d runners of %d threads, batches to %d",
-            *(name, version, session.provider, way.runners, way.threads, way.max_batch),
+            *(name, version, loaded.session.provider),
+            *(loaded.way.runners, loaded.way.threads, loaded.way.max_batch),
         )
-        decoders = None if session.provider == CPU else self._decoders
-        return HostedModel(artifact.card, session, way, self._settings, metrics, decoders, self._cache)
+        return HostedModel(loaded, self._settings, metrics, self._cache, self._pulse, self._give_up)
 
     def stop(self) -> None:
-        """Load nothing any more; what is being loaded is loaded to its end."""
+        """Load nothing any more; nobody waits for what is being loaded, which may hang."""
         self._is_stopped = True
+        if self._loading:
+            self._loading.cancel()
 
-    async def close(self) -> None:
-        """End the threads."""
-        await asyncio.to_thread(self._thread.shutdown)
-        await asyncio.to_thread(self._decoders.shutdown)
+    def _check_running(self) -> None:
+        if self._is_stopped:
+            raise Draining("The service is shutting down, and loads nothing any more.")
 
-    def _open(self, name: str, version: str) -> tuple[Artifact, Session, Way]:
+    def close(self) -> None:
+        """Load nothing any more, and let the threads end."""
+        self.stop()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._decoders.shutdown(wait=False)
+
+    def _open(self, name: str, version: str) -> Loaded:
         folder, device = self._repository.root / name / version, self._settings.device
         check_room(self._settings, folder / MODEL_FILE, f"{name} {version}")
         artifact = self._repository.open(name, version)
@@ -77,8 +98,10 @@ class Loader:
             way = way_to_run(self._settings, folder, session.provider)
             session = self._session(artifact, "cpu", way)
         session.warm_up()
-        artifact.golden.first(WARM_UP_SAMPLES).verify(session.run, card.input, tolerance=card.export.golden_tolerance)
-        return artifact, session, way
+        golden = artifact.golden.first(WARM_UP_SAMPLES)
+        golden.verify(session.run, card.input, tolerance=card.export.golden_tolerance)
+        decoders = None if session.provider == CPU else self._decoders
+        return Loaded(card, golden, artifact.expectation, session, way, decoders)
 
     def _session(self, artifact: Artifact, device: Device, way: Way) -> Session:
         return Session(

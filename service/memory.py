@@ -33,7 +33,7 @@ def return_large_blocks() -> None:
 def check_room(settings: Settings, model: Path, what: str) -> None:
     """Raise MemoryShort where a model, which is not read yet, would bring this process over its limit."""
     model_bytes = model.stat().st_size if model.is_file() else 0
-    limit = (settings.memory_bytes or _cgroup_limit()) // settings.workers
+    limit = memory_limit(settings) // settings.workers
     used, needed = _resident(), _TIMES_FILE * model_bytes + _ASIDE
     if limit and used + needed > limit:
         raise MemoryShort(
@@ -42,8 +42,12 @@ def check_room(settings: Settings, model: Path, what: str) -> None:
         )
 
 
+def memory_limit(settings: Settings) -> int:
+    """Bytes that the whole service may take, as set, else as the container may; 0 where nobody says."""
+    return settings.memory_bytes or _cgroup_limit()
+
+
 def _cgroup_limit() -> int:
-    """Bytes that the container may take; 0 where nobody says."""
     text = _CGROUP_LIMIT.read_text().strip() if _CGROUP_LIMIT.is_file() else ""
     return int(text) if text.isdigit() else 0
 

@@ -1,12 +1,14 @@
 """Every metric of the service, named once; each series of a model exists at zero from the moment the model is known."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from platform import python_version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from artifact.answer import Answer
+from artifact.expectation import Expectation
+from service.counts import Counts
+from service.processes import Processes
 
 _MODEL = ("model_name", "model_version")
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -19,6 +21,7 @@ SOURCES = ("hit", "collapsed", "miss")
 STAGES = ("decode", "queue", "infer")
 DECISIONS = ("accept", "review")
 LOADS = ("ok", "failed")
+KEY_OUTCOMES = ("accepted", "missing", "unknown", "expired", "scope", "rate")
 COMPARISONS = ("same", "other_label", "other_decision", "failed", "skipped")
 
 
@@ -26,12 +29,12 @@ class Metrics:
     """The service's metrics, and the registry to scrape: their own, or what all workers wrote to files."""
 
     def __init__(self, build_version: str, *, shared: bool = False) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # as it is with several workers; they would be a third
         self.registry = r = CollectorRegistry()
         if shared:
             self.registry = CollectorRegistry()
-            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]
-        else:
-            ProcessCollector(registry=r)
+            self.registry.register(Counts())
+        self.registry.register(Processes())
         self.items = Counter("hangtag_items_total", "Images, by what became of them.", (*_MODEL, "outcome"), registry=r)
         self.rejected = Counter(
             "hangtag_rejected_total", "Images that were refused, by reason.", (*_MODEL, "reason"), registry=r
@@ -53,11 +56,38 @@ class Metrics:
         self.confidence = Histogram(
             "hangtag_confidence", "Score of the best label.", _MODEL, buckets=_SHARES, registry=r
         )
+        self.expected_labels = Gauge(
+            "hangtag_expected_predictions_ratio",
+            "Share of the test photos that have this best label.",
+            (*_MODEL, "label"),
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.expected_confidence = Gauge(
+            "hangtag_expected_confidence",
+            "Mean score of the best label on the test photos.",
+            _MODEL,
+            registry=r,
+            multiprocess_mode="livemax",
+        )
+        self.expected_accepted = Gauge(
+            "hangtag_expected_accepted_ratio",
+            "Share of the test photos whose answer was accepted.",
+            _MODEL,
+            registry=r,
+            multiprocess_mode="livemax",
+        )
         self.cached = Counter(
             "hangtag_cache_requests_total", "Images, by where their scores came from.", (*_MODEL, "source"), registry=r
         )
         self.cache_bytes = Gauge(
             "hangtag_cache_bytes", "Memory that kept scores take.", registry=r, multiprocess_mode="livesum"
+        )
+        self.memory_limit = Gauge(
+            "hangtag_memory_limit_bytes",
+            "Memory that the whole service may take; 0 without a limit.",
+            registry=r,
+            multiprocess_mode="livemax",
         )
         self.model_info = Gauge(
             "hangtag_model_info",
@@ -79,6 +109,12 @@ class Metrics:
             (*_MODEL, "label"),
             registry=r,
             multiprocess_mode="livemax",
+        )
+        self.replaced = Counter(
+            "hangtag_runners_replaced_total",
+            "Runners that were stuck or gone, and were replaced.",
+            _MODEL,
+            registry=r,
         )
         self.loads = Counter(
             "hangtag_model_loads_total", "Loads of a version, by how they ended.", (*_MODEL, "outcome"), registry=r
@@ -104,6 +140,15 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self.build.labels(build_version, python_version()).set(1)
+        Counter("hangtag_worker_starts_total", "Worker processes that were started.", registry=r).inc()
+        self.key_requests = Counter(
+            "hangtag_key_requests_total", "Requests, by the name of their key.", ("key", "outcome"), registry=r
+        )
+        self.key_loads = Counter(
+            "hangtag_key_loads_total", "Loads of the file of keys, by how they ended.", ("outcome",), registry=r
+        )
+        for outcome in LOADS:
+            self.key_loads.labels(outcome)
         self.requests = Counter(
             "http_requests_total", "HTTP requests, by route template.", ("method", "route", "status"), registry=r
         )
@@ -114,11 +159,23 @@ class Metrics:
             buckets=_SECONDS,
             registry=r,
         )
+        self._answers: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
-    def expect(self, method: str, route: str) -> None:
+    def expect(self, method: str, route: str, statuses: Iterable[int]) -> None:
         """Let the series of a route exist at zero."""
-        self.requests.labels(method, route, "200")
-        self.request_seconds.labels(method, route)
+        for status in statuses:
+            self._answer(method, route, status)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """A request is answered, as soon as the end of its answer is out."""
+        answers, durations = self._answers.get((method, route, status)) or self._answer(method, route, status)
+        answers.inc()
+        durations.observe(seconds)
+
+    def _answer(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        series = self.requests.labels(method, route, str(status)), self.request_seconds.labels(method, route)
+        self._answers[method, route, status] = series
+        return series
 
 
 class ModelMetrics:
@@ -135,6 +192,7 @@ class ModelMetrics:
         self._confidence = metrics.confidence.labels(*self._model)
         self._ready = metrics.model_ready.labels(*self._model)
         self._queue_items = metrics.queue_items.labels(*self._model)
+        self._replaced = metrics.replaced.labels(*self._model)
         self._loads = {outcome: metrics.loads.labels(*self._model, outcome) for outcome in LOADS}
         self._comparisons = {each: metrics.shadow.labels(*self._model, each) for each in COMPARISONS}
         self._shadow_seconds = metrics.shadow_seconds.labels(*self._model)
@@ -149,6 +207,21 @@ class ModelMetrics:
             for decision in DECISIONS
         }
         self._ready.set(1)
+
+    def replaced(self, runners: int) -> None:
+        """So many runners were stuck or gone, and were replaced."""
+        self._replaced.inc(runners)
+
+    def stuck(self, *, is_so: bool) -> None:
+        """The version is stuck, or is ready again."""
+        self._ready.set(not is_so)
+
+    def expect(self, expectation: Expectation) -> None:
+        """Say what the answers should look like."""
+        for label, share in expectation.labels.items():
+            self._metrics.expected_labels.labels(*self._model, label).set(share)
+        self._metrics.expected_confidence.labels(*self._model).set(expectation.confidence)
+        self._metrics.expected_accepted.labels(*self._model).set(expectation.accepted)
 
     def retired(self, digest: str) -> None:
         """The version answers no more."""

@@ -1,9 +1,10 @@
 """One version of a model in service, and the way of photos through it."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,33 +12,53 @@ from artifact.answer import Answer, answer
 from artifact.card import ModelCard
 from artifact.containers import declared_pixels
 from artifact.errors import ClientGone, DeadlineExceeded, ImageError, Refused, RequestError
+from artifact.expectation import Expectation
+from artifact.golden import GoldenSamples
 from artifact.repository import MODEL_FILE
 from artifact.session import Session
 from service.bounds import Load
 from service.cache import ScoreCache, Source
 from service.intake import Caller
 from service.metrics import ModelMetrics
-from service.runner import Photo, Runner, Scores
+from service.pulse import Pulse
+from service.record import Record
+from service.recovery import Recovery
+from service.runner import Job, Photo, Runner, Scores
 from service.scheduler import Scheduler, Seat
 from service.settings import Settings
 from service.shadow import Shadow
+from service.stages import Stages
 from service.terms import Terms
 from service.way import Way
 
+_FARTHEST_LAST = (None, "hit", "collapsed", "miss")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A version that has answered its golden samples, and how it is run: `decoders` where its runners do not decode."""
+
+    card: ModelCard
+    golden: GoldenSamples
+    expectation: Expectation | None
+    session: Session
+    way: Way
+    decoders: Executor | None
+
 
 class HostedModel:
-    """A loaded version; `shadow` is who gets copies of what it answers."""
+    """A loaded version; `shadow` is who gets copies of what it answers. `give_up` is told why it cannot go on."""
 
     def __init__(
         self,
-        card: ModelCard,
-        session: Session,
-        way: Way,
+        loaded: Loaded,
         settings: Settings,
         metrics: ModelMetrics,
-        decoders: ThreadPoolExecutor | None,
         cache: ScoreCache | None,
+        pulse: Pulse,
+        give_up: Callable[[str], None],
     ) -> None:
+        card, way = loaded.card, loaded.way
         self.name = card.name
         self.version = card.version
         self.card = card
@@ -45,15 +66,22 @@ class HostedModel:
         self._digest = card.files[MODEL_FILE]
         self._cache = cache
         self._metrics = metrics
-        self._scheduler: Scheduler[Photo, Scores] = Scheduler(
-            Runner(session, card.input, settings.max_pixels, metrics, decoders).run,
-            ThreadPoolExecutor(way.runners, thread_name_prefix="runner"),
+        self._scheduler: Scheduler[Job, Scores] = Scheduler(
+            Runner(loaded.session, card.input, settings.max_pixels, metrics, loaded.decoders).run,
             runners=way.runners,
             max_batch=way.max_batch,
             limits=Load(settings.max_items, settings.max_held_bytes, settings.max_held_pixels),
             observer=metrics,
         )
+        self._recovery = Recovery(self._scheduler, card, loaded.golden, metrics, give_up)
+        self._pulse = pulse
+        pulse.join(self._recovery.look)
         metrics.loaded(self._digest, card.labels)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a runner does not come back, or did not, and the version has not proved since that it answers."""
+        return self._recovery.is_stuck
 
     @contextmanager
     def admitted(self, caller: Caller) -> Iterator["Place"]:
@@ -61,7 +89,7 @@ class HostedModel:
 
         What becomes of its photos is counted, whatever is raised within.
         """
-        place, outcome = Place(self), "failed"
+        place, outcome = Place(self, caller.record), "failed"
         try:
             terms, size = caller.terms(), caller.declared_bytes()
             with self._scheduler.seat(size, terms.urgency, terms.deadline) as seat:
@@ -84,12 +112,18 @@ class HostedModel:
         finally:
             self._metrics.outcome(outcome, place.photos)
 
-    async def scores_of(self, photo: Photo, terms: Terms, seat: Seat[Photo, Scores]) -> tuple[Scores, Source | None]:
+    async def scores_of(
+        self, photo: Photo, terms: Terms, seat: Seat[Job, Scores], stages: Stages
+    ) -> tuple[Scores, Source | None]:
         """The scores of one photo that has a seat, and where they came from: None where no cache is kept."""
 
         async def run() -> Scores:
             seat.hold(Load(pixels=_pixels(photo)))
-            return await seat.run(photo)
+            job = Job(photo, stages)
+            try:
+                return await seat.run(job)
+            finally:
+                job.end()
 
         if self._cache is None or not isinstance(photo, bytes):
             return await run(), None
@@ -111,7 +145,7 @@ class HostedModel:
 
     async def _ask(self, photo: Photo, terms: Terms) -> Scores:
         with self._scheduler.seat(_bytes(photo), terms.urgency, terms.deadline) as seat:
-            scores, _ = await self.scores_of(photo, terms, seat)
+            scores, _ = await self.scores_of(photo, terms, seat, Stages())
         return scores
 
     def end_shadow(self) -> None:
@@ -122,18 +156,26 @@ class HostedModel:
 
     async def close(self) -> None:
         """Wait until all accepted photos are answered, and take no more."""
+        self._recovery.close()
         self._metrics.retired(self._digest)
         await self._scheduler.close()
+        self._pulse.leave(self._recovery.look)
 
 
 class Place:
-    """The place of one request in a model, from before its body is read until it is answered; `photos` are counted."""
+    """The place of one request in a model, from before its body is read until it is answered."""
 
-    def __init__(self, model: HostedModel) -> None:
+    def __init__(self, model: HostedModel, record: Record) -> None:
         self.model = model
-        self.photos = 1
+        self._record = record
+        record.model, record.version, record.images = model.name, model.version, 1
 
-    def take(self, seat: Seat[Photo, Scores], terms: Terms, size: int) -> None:
+    @property
+    def photos(self) -> int:
+        """How many the request has, as far as is known."""
+        return self._record.images
+
+    def take(self, seat: Seat[Job, Scores], terms: Terms, size: int) -> None:
         """Be let in; `size` is how many bytes the seat holds already, 0 where nobody said how many will come."""
         self._seat = seat
         self.terms = terms
@@ -143,7 +185,8 @@ class Place:
         """What the model says of the request's one photo, and where its scores came from."""
         if not self._size:
             self._seat.hold(Load(bytes=len(photo)))
-        scores, source = await self.model.scores_of(photo, self.terms, self._seat)
+        scores, source = await self.model.scores_of(photo, self.terms, self._seat, self._record.stages)
+        self._record.cache = source
         return self.model.answer(photo, scores, self.terms, top_k), source
 
     async def scores(self, photos: Sequence[Photo], terms: Terms) -> Scores:
@@ -151,15 +194,18 @@ class Place:
 
         Raises the error of the first photo that has one.
         """
-        self.photos = len(photos)
+        self._record.images = len(photos)
         self._seat.urgency, self._seat.deadline = terms.urgency, terms.deadline
         self._seat.hold(Load(items=len(photos) - 1, bytes=0 if self._size else sum(map(_bytes, photos))))
-        each = (self.model.scores_of(photo, terms, self._seat) for photo in photos)
+        each = (self.model.scores_of(photo, terms, self._seat, self._record.stages) for photo in photos)
         found: list[Scores] = []
+        sources: list[Source | None] = []
         for outcome in await asyncio.gather(*each, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
             found.append(outcome[0])
+            sources.append(outcome[1])
+        self._record.cache = max(sources, key=_FARTHEST_LAST.index)
         for photo, scores in zip(photos, found, strict=True):
             self.model.answer(photo, scores, terms)
         return np.stack(found)

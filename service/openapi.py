@@ -4,10 +4,19 @@ from collections import defaultdict
 from operator import attrgetter
 from typing import Any
 
-from artifact.errors import HangtagError, InternalError, Refused
+from artifact.errors import (
+    HangtagError,
+    InternalError,
+    KeyMissing,
+    KeyUnknown,
+    RateLimited,
+    Refused,
+    ScopeMissing,
+)
 from service.intake import FIELD, IMAGE_TYPES, MULTIPART, UNNAMED
 from service.problems import PHRASES, PROBLEM_JSON, status_of
 from service.schemas import Problem
+from service.scopes import scope_needed
 
 Json = dict[str, Any]
 Responses = dict[int | str, Json]
@@ -16,6 +25,7 @@ _PROBLEM: Json = {"schema": {"$ref": "#/components/schemas/Problem"}}
 _REQUEST_ID = {"$ref": "#/components/parameters/RequestId"}
 _ANSWERED_ID = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
 _RETRY_AFTER = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
+_RATE = {name: {"$ref": f"#/components/headers/{name.replace('-', '')}"} for name in ("RateLimit-Policy", "RateLimit")}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
     "schema": {
@@ -27,6 +37,9 @@ _FORM = {
 
 CACHE_STATUS = {"Cache-Status": {"$ref": "#/components/headers/CacheStatus"}}
 ETAG = {"ETag": {"$ref": "#/components/headers/ETag"}}
+
+# What anybody may meet who asks where a key is needed.
+ACCESS: tuple[type[HangtagError], ...] = (KeyMissing, KeyUnknown, ScopeMissing, RateLimited)
 
 # On which terms one may ask, and what a classification brings.
 TERMS: list[Json] = [{"$ref": f"#/components/parameters/{name}"} for name in ("Priority", "Deadline", "Key")]
@@ -61,7 +74,8 @@ def _problem(status: int, kinds: list[type[HangtagError]]) -> Json:
     codes = " or ".join(f"`{kind.code}`" for kind in kinds)
     return {
         "description": f"{PHRASES[status]}: {codes}.",
-        "headers": _RETRY_AFTER if any(issubclass(kind, Refused) for kind in kinds) else {},
+        "headers": (_RETRY_AFTER if any(issubclass(kind, Refused) for kind in kinds) else {})
+        | (_RATE if RateLimited in kinds else {}),
         "content": {PROBLEM_JSON: {**_PROBLEM, "examples": {kind.code: _shown(status, kind) for kind in kinds}}},
     }
 
@@ -131,6 +145,16 @@ _HEADERS: Json = {
         "schema": {"type": "integer"},
         "example": 1,
     },
+    "RateLimitPolicy": {
+        "description": "To a key that has a rate: images (`q`) in so many seconds (`w`).",
+        "schema": {"type": "string"},
+        "example": '"images";q=100;w=1',
+    },
+    "RateLimit": {
+        "description": "To a key that has a rate: images that are left (`r`), and seconds until all are there (`t`).",
+        "schema": {"type": "string"},
+        "example": '"images";r=42;t=1',
+    },
     "CacheStatus": {
         "description": "Whether the scores were known already (RFC 9211).",
         "schema": {"type": "string"},
@@ -143,16 +167,39 @@ _HEADERS: Json = {
     },
 }
 
+_KEY: Json = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "hangtag_<id>_<secret>",
+    "description": (
+        "A key of `hangtag keys add`, which may `classify`, or `admin`, or both. A service that is started without "
+        "keys, or with `--anonymous`, classifies for those who bring none, too. Answers to a key that has a rate have "
+        "the headers `RateLimit-Policy` and `RateLimit`."
+    ),
+}
+
 
 def complete(document: Json) -> Json:
-    """Add to FastAPI's document what all routes have: a request's id, and what problems are."""
+    """Add to FastAPI's document what all routes have: a request's id, what problems are, and who may ask."""
     components = document["components"]
     components["schemas"]["Problem"] = Problem.model_json_schema(mode="serialization")
-    components |= {"parameters": _PARAMETERS, "headers": _HEADERS}
-    for operations in document["paths"].values():
+    components |= {"parameters": _PARAMETERS, "headers": _HEADERS, "securitySchemes": {"Key": _KEY}}
+    for path, operations in document["paths"].items():
         for operation in operations.values():
+            operation["security"] = _security(path)
             operation["parameters"] = [*operation.get("parameters", ()), _REQUEST_ID]
             operation["responses"] = dict(sorted(operation["responses"].items()))
             for response in operation["responses"].values():
                 response["headers"] = _ANSWERED_ID | response.get("headers", {})
     return document
+
+
+def _security(path: str) -> list[Json]:
+    """The keys that a path takes; `{}` stands for none."""
+    match scope_needed(path):
+        case None:
+            return []
+        case "classify":
+            return [{"Key": ["classify"]}, {}]
+        case scope:
+            return [{"Key": [scope]}]

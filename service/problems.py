@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from artifact import errors
+from service.record import RECORD
 from service.schemas import Problem
 from service.v2.schemas import ErrorResponse
 
@@ -33,19 +34,25 @@ STATUSES: dict[type[Exception], int] = {
     errors.ContentTypeUnsupported: 415,
     errors.Refused: 503,
     errors.QueueFull: 429,
+    errors.RateLimited: 429,
     errors.DeadlineExceeded: 504,
     errors.LastModel: 409,
     errors.ManyWorkers: 409,
     errors.ReloadFailed: 422,
     errors.KeyMissing: 401,
-    errors.KeyWrong: 403,
+    errors.KeyUnknown: 401,
+    errors.ScopeMissing: 403,
 }
 # RFC 9110's names, two of which Python has had since 3.13.
 PHRASES = {status.value: status.phrase for status in HTTPStatus} | {
     413: "Content Too Large",
     422: "Unprocessable Content",
 }
-_HEADERS = {errors.Refused: {"Retry-After": "1"}, errors.KeyMissing: {"WWW-Authenticate": "Bearer"}}
+_CHALLENGES: dict[type[Exception], str] = {  # RFC 6750
+    errors.KeyMissing: "Bearer",
+    errors.KeyUnknown: 'Bearer error="invalid_token"',
+    errors.ScopeMissing: 'Bearer error="insufficient_scope"',
+}
 
 
 def status_of(error: errors.HangtagError) -> int:
@@ -55,14 +62,21 @@ def status_of(error: errors.HangtagError) -> int:
 
 def answer(error: errors.HangtagError, scope: Scope) -> Response:
     """The answer to a request that ended in an error of ours."""
-    headers = next((headers for kind, headers in _HEADERS.items() if isinstance(error, kind)), None)
-    return _answer(scope, status_of(error), error.code, str(error), headers)
+    return _answer(scope, status_of(error), error.code, str(error), _headers_of(error))
+
+
+def _headers_of(error: errors.HangtagError) -> dict[str, str] | None:
+    """What tells a client how to go on: when to come back, or what key to bring."""
+    if isinstance(error, errors.Refused):
+        return {"Retry-After": str(getattr(error, "retry_after", 1))}
+    challenge = _CHALLENGES.get(type(error))
+    return {"WWW-Authenticate": challenge} if challenge else None
 
 
 def respond(error: errors.HangtagError, scope: Scope) -> Response:
     """The same, with a line in the log when the error is one of ours to look at."""
     if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Refused):
-        logger.error("request %s failed", scope["state"]["request_id"], exc_info=error)
+        logger.error("request failed", exc_info=error)
     return answer(error, scope)
 
 
@@ -96,6 +110,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 def _answer(scope: Scope, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> Response:
     """A problem document (RFC 9457), or under /v2 what the Open Inference Protocol has for errors."""
+    scope[RECORD].code = code
     if f"{scope['path']}/".startswith("/v2/"):
         return Response(ErrorResponse(error=detail).model_dump_json(), status, headers, "application/json")
     return Response(_document(status, code, detail), status, headers, PROBLEM_JSON)

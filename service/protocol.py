@@ -4,6 +4,8 @@ It would collect the head of a request without limit, and lose the body of a req
 HttpClient does with each first one. Why not h11, which does neither: docs/decisions/0001-serving-stack.md.
 """
 
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -14,14 +16,15 @@ from service.one_write import OneWrite
 
 MAX_HEAD_BYTES = 64 * 2**10
 
-_BAD_REQUEST, _HEAD_TOO_LARGE = b"400 Bad Request", b"431 Request Header Fields Too Large"
+REFUSALS = _BAD_REQUEST, _HEAD_TOO_LARGE = HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection; `refused` hears the status of what is answered here, because it never was a request."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, refused: Callable[[int], None], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._refused = refused
         self._fresh_parser()
         self._head_bytes: int | None = 0  # of the head that is being read; None while none is
         self._line = Line()
@@ -82,18 +85,29 @@ class Protocol(HttpToolsProtocol):
         self._fresh_parser()
         self.data_received(b"\r\n".join([*lines, b"", rest]))
 
-    def _refuse(self, status: bytes, detail: str) -> None:
-        body = b'{"title":"%s","status":%s,"detail":"%s","code":"request_malformed"}' % (
-            status[4:],
-            status[:3],
+    def _refuse(self, status: HTTPStatus, detail: str) -> None:
+        if self.transport.is_closing():
+            return
+        if not self._is_in_body():
+            self._refused(status)
+        phrase = status.phrase.encode()
+        body = b'{"title":"%s","status":%d,"detail":"%s","code":"request_malformed"}' % (
+            phrase,
+            status,
             detail.encode(),
         )
-        self.transport.write(
-            b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n\r\n"
-            % (status, len(body))
-            + body
+        head = (
+            b"HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+            b"Content-Length: %d\r\n\r\n" % (status, phrase, len(body))
         )
+        self.transport.write(head + body)
         self.transport.close()
+
+    def _is_in_body(self) -> bool:
+        """Whether what is read now is the body of a request that the app answers, and counts."""
+        return (
+            self._head_bytes is None and bool(self.cycle) and self.cycle.more_body and not self.cycle.response_complete
+        )
 
 
 def _without_upgrade(name: bytes, value: bytes) -> bytes:

@@ -7,15 +7,11 @@ from fastapi import Response
 from artifact.card import ModelCard
 from artifact.errors import DigestMismatch, InternalError
 from artifact.repository import Repository, report_digest
+from service import pages
 
 HEADERS = {
     "Cache-Control": "no-cache",  # another version may be served tomorrow; the ETag tells
-    "Content-Security-Policy": (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+    **pages.headers("img-src data:", "style-src 'unsafe-inline'"),
 }
 
 

@@ -21,7 +21,7 @@ TopK = Annotated[
 Known = Annotated[str | None, Header(description="ETags of the pages that the client has", examples=['"sha256:5ab1"'])]
 
 # What can go wrong with an image; with a version, it may not be there, too.
-_REFUSALS = (
+REFUSALS = (
     errors.MalformedRequest,
     errors.EmptyImage,
     errors.ModelNotFound,
@@ -33,7 +33,9 @@ _REFUSALS = (
     errors.TruncatedImage,
     errors.UndecodableImage,
     errors.QueueFull,
+    errors.RateLimited,
     errors.InferenceFailed,
+    errors.InferenceStuck,
     errors.InternalError,
     errors.ModelUnavailable,
     errors.Draining,
@@ -43,7 +45,7 @@ _REFUSALS = (
 
 def router(hosting: Hosting, handler: Classify) -> APIRouter:
     """The routes under /v1."""
-    routes = APIRouter(prefix="/v1/models", tags=["models"])
+    routes = APIRouter(prefix="/v1/models", tags=["models"], responses=openapi.problems(*openapi.ACCESS))
     classified: openapi.Responses = {200: openapi.example(examples.CLASSIFICATION, headers=openapi.CACHE_STATUS)}
 
     @routes.get("", summary="All models", responses={200: openapi.example(examples.MODELS)})
@@ -87,7 +89,7 @@ def router(hosting: Hosting, handler: Classify) -> APIRouter:
         "/{model}/classify",
         summary="Classify one image",
         response_model=Classification,
-        responses={**classified, **openapi.problems(*_REFUSALS)},
+        responses={**classified, **openapi.problems(*REFUSALS)},
         openapi_extra=openapi.CLASSIFICATION,
     )
     async def classify(model: Name, request: Request, top_k: TopK = DEFAULT_TOP_K) -> Response:
@@ -97,7 +99,7 @@ def router(hosting: Hosting, handler: Classify) -> APIRouter:
         "/{model}/versions/{version}/classify",
         summary="Classify one image with a certain version",
         response_model=Classification,
-        responses={**classified, **openapi.problems(*_REFUSALS, errors.VersionNotFound)},
+        responses={**classified, **openapi.problems(*REFUSALS, errors.VersionNotFound)},
         openapi_extra=openapi.CLASSIFICATION,
     )
     async def classify_version(

@@ -2,20 +2,45 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from artifact.card import InputSpec
 from artifact.errors import ImageError
 from artifact.pixels import decode
 from artifact.session import Session
+from service.attempt import Attempt
 from service.metrics import ModelMetrics
+from service.stages import Stages
 
 Pixels = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 Photo = bytes | Pixels  # encoded, or uint8 [H, W, C] as the model wants it
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A photo on its way to its scores, and the stages of its request, which its own become a part of."""
+
+    photo: Photo
+    stages: Stages
+    since: float = field(default_factory=perf_counter)  # when it began to wait
+    has_begun: bool = False
+
+    def begin(self, now: float) -> None:
+        """It has a runner, for the first time or again."""
+        self.stages.passed("queue", self.since, now)
+        self.has_begun = True
+
+    def end(self) -> None:
+        """Nobody waits for it any more; if it never had a runner, then all of its time was spent in the queue."""
+        if not self.has_begun:
+            self.begin(perf_counter())
 
 
 class Runner:
@@ -33,27 +58,40 @@ class Runner:
         self._metrics = metrics
         self._map = decoders.map if decoders else map
 
-    def run(self, photos: list[Photo]) -> Sequence[Scores | ImageError]:
+    def run(self, jobs: list[Job], attempt: Attempt) -> Sequence[Scores | ImageError]:
         """The scores of each photo, in order, or the ImageError that is its own; called in many threads at once."""
-        decoded = list(self._map(self._decode, photos))
-        pixels = [each for each in decoded if not isinstance(each, ImageError)]
-        scores = iter(self._infer(pixels) if pixels else ())
+        now = perf_counter()
+        for job in jobs:
+            job.begin(now)
+        decoded = list(self._map(partial(self._decode, attempt), jobs))
+        sound = [(job, each) for job, each in zip(jobs, decoded, strict=True) if not isinstance(each, ImageError)]
+        scores = iter(self._infer(sound, attempt) if sound else ())
         return [each if isinstance(each, ImageError) else next(scores) for each in decoded]
 
-    def _decode(self, photo: Photo) -> Pixels | ImageError:
-        if not isinstance(photo, bytes):
-            return photo
+    def _decode(self, attempt: Attempt, job: Job) -> Pixels | ImageError:
+        attempt.step()
+        if not isinstance(job.photo, bytes):
+            return job.photo
         started = perf_counter()
         try:
-            return decode(photo, self._spec, max_pixels=self._max_pixels)
+            return decode(job.photo, self._spec, max_pixels=self._max_pixels)
         except ImageError as error:
             return error
         finally:
-            self._metrics.decoded(perf_counter() - started)
+            ended = perf_counter()
+            job.stages.passed("decode", started, ended)
+            self._metrics.decoded(ended - started)
 
-    def _infer(self, pixels: list[Pixels]) -> Scores:
+    def _infer(self, sound: list[tuple[Job, Pixels]], attempt: Attempt) -> Scores:
+        pixels = [each for _, each in sound]
+        options = ort.RunOptions()
+        attempt.step(lambda: setattr(options, "terminate", True))
         started = perf_counter()
         try:
-            return self._session.run(pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels))
+            return self._session.run(pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels), options)
         finally:
-            self._metrics.ran(len(pixels), perf_counter() - started)
+            ended = perf_counter()
+            for job, _ in sound:
+                job.stages.ran(len(sound), started, ended)
+                job.since = ended  # if the run failed, it waits for another one
+            self._metrics.ran(len(sound), ended - started)

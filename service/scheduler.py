@@ -2,13 +2,14 @@
 
 Nothing here polls, sleeps, or waits for a batch to fill. A runner that has finished takes the next batch itself and
 does not ask the event loop, which may be busy; so a lock guards the queue. Outcomes are set on the event loop alone.
+A runner that does not come back is replaced, and its items run again one by one: docs/decisions/0019-health.md.
 It knows neither HTTP nor onnxruntime.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
@@ -17,9 +18,11 @@ from threading import Lock
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
-from artifact.errors import DeadlineExceeded, Draining, InferenceFailed
+from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceStuck
+from service.attempt import Attempt
 from service.bounds import Bounds, Load
 from service.lanes import DEFAULT_URGENCY, Lanes
+from service.pulse import BEATS, LATE
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,6 +48,20 @@ class _Entry(Generic[Item, Result]):
 
 
 _Batch = list[_Entry[Item, Result]]
+
+
+@dataclass(eq=False, slots=True)
+class _Turn(Generic[Item, Result]):
+    """A batch that a runner, a pool of one thread, has in hand; who takes the turn away decides what becomes of it."""
+
+    batch: _Batch[Item, Result]
+    runner: Executor
+    attempt: Attempt
+
+
+def one_thread() -> Executor:
+    """What a runner is."""
+    return ThreadPoolExecutor(1, thread_name_prefix="runner")
 
 
 class Seat(Generic[Item, Result]):
@@ -78,32 +95,39 @@ class Scheduler(Generic[Item, Result]):
     `run` gets 1 to `max_batch` items and returns as many results, in order; in the place of a result it may return the
     error that is that item's own. If it raises, the batch is halved until the culprit stands alone, and only its caller
     gets InferenceFailed. An item whose deadline (in `now`'s seconds) passes while it waits is never run.
+
+    `run` takes a step of its Attempt whenever it gets on. A runner that does not, or whose thread is gone, is replaced
+    by `look_after`. What it had is run again, each item by itself; a lone one gets InferenceStuck. `is_late` says that
+    a runner has not got on for most of that time.
     """
 
     def __init__(
         self,
-        run: Callable[[list[Item]], Sequence[Result | Exception]],
-        threads: Executor,
+        run: Callable[[list[Item], Attempt], Sequence[Result | Exception]],
         *,
         runners: int,
         max_batch: int,
         limits: Load,
         observer: Observer,
         now: Callable[[], float] = monotonic,
+        hire: Callable[[], Executor] = one_thread,
     ) -> None:
         self._run = run
         self._max_batch = max_batch
         self._observer = observer
         self._now = now
-        self._threads = threads
+        self._hire = hire
         self._loop = asyncio.get_running_loop()
         self._bounds = Bounds(limits)
-        self._lock = Lock()  # for the next three
-        self._idle_runners = runners
+        self._lock = Lock()  # for the next five
+        self._idle = [hire() for _ in range(runners)]
+        self._turns: set[_Turn[Item, Result]] = set()
+        self._lost: set[_Turn[Item, Result]] = set()
         self._lanes: Lanes[_Entry[Item, Result]] = Lanes()
         self._halves: deque[_Batch[Item, Result]] = deque()
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due = inf
+        self.is_late = False
         self._closing = False
         self._vacant = asyncio.Event()
         self._vacant.set()
@@ -112,6 +136,11 @@ class Scheduler(Generic[Item, Result]):
     def waiting(self) -> int:
         """How many items wait for a runner."""
         return len(self._lanes) + sum(map(len, self._halves))
+
+    @property
+    def lost(self) -> int:
+        """How many runners were replaced and have not come back; their threads are taken until they do."""
+        return len(self._lost)
 
     @contextmanager
     def seat(
@@ -133,13 +162,43 @@ class Scheduler(Generic[Item, Result]):
             if not self._bounds.taken.items:
                 self._vacant.set()
 
+    async def run(self, item: Item) -> Result:
+        """The result of an item of our own, which takes nobody's seat and goes first; raises as a seat's `run` does."""
+        return await self._submit(item, 0, inf)
+
+    def look_after(self) -> int:
+        """Replace each runner that is stuck or gone, and see which soon will be; returns how many were replaced.
+
+        Called at each beat of the pulse.
+        """
+        with self._lock:
+            beats = {turn: turn.attempt.beats() for turn in self._turns}
+            stuck = [turn for turn in beats if beats[turn] >= BEATS]
+            for turn in stuck:
+                self._turns.remove(turn)
+                self._lost.add(turn)
+                self._idle.append(self._hire())
+                if len(turn.batch) > 1:
+                    self._halves += [[entry] for entry in turn.batch]
+        for turn in stuck:
+            turn.attempt.give_up()
+            turn.runner.shutdown(wait=False)  # its thread ends when it comes back
+            if len(turn.batch) == 1:
+                self._tell(_give_up, turn.batch)
+        if stuck:
+            self._dispatch()
+        self.is_late = any(LATE <= each < BEATS for each in beats.values())
+        return len(stuck)
+
     async def close(self) -> None:
-        """Take nothing new, wait until all who have a seat got their outcome, and end the threads."""
+        """Take nothing new, wait until all who have a seat got their outcome, and let the threads end."""
         self._closing = True
         await self._vacant.wait()
         if self._expiry:
             self._expiry.cancel()
-        await asyncio.to_thread(self._threads.shutdown)
+        with self._lock:
+            for runner in [*self._idle, *(turn.runner for turn in self._turns)]:
+                runner.shutdown(wait=False)  # one may run for somebody who hung up, and never come back
 
     async def _submit(self, item: Item, urgency: int, deadline: float) -> Result:
         entry = _Entry(item, self._loop.create_future(), self._now(), urgency, deadline)
@@ -158,32 +217,36 @@ class Scheduler(Generic[Item, Result]):
 
     def _dispatch(self) -> None:
         """Hand what waits to idle runners, until one of the two is used up; called by any thread."""
-        while batch := self._next():
+        while turn := self._next():
             try:
-                self._threads.submit(self._run_batch, batch)
+                turn.runner.submit(self._run_batch, turn)
             except RuntimeError as error:  # the system gives us no more threads
-                if withdrawn := self._claim(batch):
-                    with self._lock:
-                        self._idle_runners += 1
-                    self._tell(_fail, withdrawn, error)
+                if self._end(turn):
+                    self._tell(_fail, turn.batch, error)
 
-    def _claim(self, batch: _Batch[Item, Result]) -> _Batch[Item, Result]:
-        """What is in a batch that was handed over, for the first who claims it; then it is empty.
+    def _next(self) -> _Turn[Item, Result] | None:
+        """The next batch, with an idle runner, which is not idle any more; None when there is no runner or no work."""
+        with self._lock:
+            turn = None
+            if self._idle and (batch := self._take()):
+                turn = _Turn(batch, self._idle.pop(), Attempt())
+                self._turns.add(turn)
+            self._observer.queued(self.waiting)
+            return turn
 
-        A pool that cannot start a thread has queued the batch all the same, and another of its threads may come to it.
+    def _end(self, turn: _Turn[Item, Result], *again: _Batch[Item, Result]) -> bool:
+        """Let the runner be idle, and some batches run again; returns False, and does nothing, where it was replaced.
+
+        A pool that cannot start a thread has queued the batch all the same, and may come to it when it was given back.
         """
         with self._lock:
-            claimed = batch.copy()
-            batch.clear()
-            return claimed
-
-    def _next(self) -> _Batch[Item, Result]:
-        """The next batch for an idle runner, which is not idle any more; empty when there is no runner or no work."""
-        with self._lock:
-            batch = self._take() if self._idle_runners else []
-            self._idle_runners -= bool(batch)
-            self._observer.queued(self.waiting)
-            return batch
+            self._lost.discard(turn)
+            if turn not in self._turns:
+                return False
+            self._turns.remove(turn)
+            self._idle.append(turn.runner)
+            self._halves += again
+            return True
 
     def _take(self) -> _Batch[Item, Result]:
         """Half of a failed batch, or those whose turn it is; empty when nobody waits."""
@@ -200,27 +263,26 @@ class Scheduler(Generic[Item, Result]):
                 batch.append(entry)
         return batch
 
-    def _run_batch(self, handed_over: _Batch[Item, Result]) -> None:
+    def _run_batch(self, turn: _Turn[Item, Result]) -> None:
         """Called in a runner's thread; whatever happens, its callers hear of it."""
-        batch = self._claim(handed_over)
-        if not batch:
+        if turn not in self._turns:  # it was given up before it began
+            self._lost.discard(turn)
             return
+        batch = turn.batch
         results: Sequence[Result | Exception] | BaseException
         try:
-            results = self._run([entry.item for entry in batch])
+            results = self._run([entry.item for entry in batch], turn.attempt)
             if len(results) != len(batch):
                 results = InferenceFailed(f"The model gave {len(results)} results for {len(batch)} images.")
         except BaseException as error:  # noqa: BLE001 - a runner must not be lost, nor its callers hang
             results = error
-        self._finish(batch, results)
+        self._finish(turn, results)
 
-    def _finish(self, batch: _Batch[Item, Result], results: Sequence[Result | Exception] | BaseException) -> None:
-        is_failed = isinstance(results, BaseException)
-        with self._lock:
-            self._idle_runners += 1
-            if is_failed and len(batch) > 1:
-                middle = len(batch) // 2
-                self._halves += [batch[:middle], batch[middle:]]
+    def _finish(self, turn: _Turn[Item, Result], results: Sequence[Result | Exception] | BaseException) -> None:
+        batch, is_failed = turn.batch, isinstance(results, BaseException)
+        middle = len(batch) // 2
+        if not self._end(turn, *([batch[:middle], batch[middle:]] if is_failed and middle else [])):
+            return
         try:
             self._dispatch()
         finally:
@@ -269,6 +331,10 @@ def _fail(batch: _Batch[Item, Result], error: BaseException) -> None:
         failure = InferenceFailed("The model failed on this image.")
         failure.__cause__ = error
         _settle([entry], [failure])
+
+
+def _give_up(batch: _Batch[Item, Result]) -> None:
+    _settle(batch, [InferenceStuck("The model did not come back from this image, and was given up.") for _ in batch])
 
 
 def _expire(batch: _Batch[Item, Result]) -> None:

@@ -9,7 +9,7 @@ from artifact.answer import Decision
 from artifact.card import ModelCard
 from artifact.rollout import Label
 
-Status = Literal["loading", "ready", "failed", "unloaded"]
+Status = Literal["loading", "ready", "stuck", "failed", "unloaded"]
 
 
 # Dictionaries, unlike models, become JSON without being built and checked first.
@@ -69,7 +69,7 @@ class ModelList(BaseModel):
 class Health(BaseModel):
     """How the service is; `models` says it of each."""
 
-    status: Literal["live", "started", "ready", "starting", "failed", "draining"]
+    status: Literal["live", "started", "ready", "starting", "failed", "stuck", "draining"]
     models: dict[str, Status] = {}
 
 

@@ -60,9 +60,14 @@ class ServedModel:
         """How it is with the version that answers who names none."""
         if not self.is_wanted:
             return "unloaded"
-        if "stable" in self.routing.by_label:
-            return "ready"
+        if self.answers:
+            return "stuck" if any(hosted.is_stuck for hosted in self.routing.by_label.values()) else "ready"
         return "failed" if self._was_tried else "loading"
+
+    @property
+    def answers(self) -> bool:
+        """Whether there is a stable version; while a runner of it is stuck, the others answer."""
+        return "stable" in self.routing.by_label
 
     @property
     def reason(self) -> str | None:
@@ -75,7 +80,7 @@ class ServedModel:
 
     def get(self, version: str | None, key: str | None) -> HostedModel:
         """Who answers; raises ModelUnavailable or VersionNotFound."""
-        if self.status != "ready":
+        if not self.answers:
             raise ModelUnavailable(
                 f"Model {self.name} {self.version} is {self.status}; /v1/models/{self.name} says more."
             )
@@ -93,7 +98,7 @@ class ServedModel:
         else:
             self._tell_labels(wanted)
             await self._bring(wanted, rollout)
-            self.is_wanted |= "stable" in self.routing.by_label
+            self.is_wanted |= self.answers
         self._was_tried = True
         return [f"{self.name} {each.version} ({each.label}): {each.reason}" for each in self.failures]
 

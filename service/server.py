@@ -5,7 +5,7 @@ import errno
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 
@@ -15,12 +15,17 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BACKLOG = 2048  # connections that wait to be accepted
 _DOORS = 4  # each more costs every new connection a few microseconds
 
+_ARRIVAL_TICKS, _TICK_SECONDS = 25, 0.01  # for a request on its way, when nobody new is let in
+
 
 class Server(uvicorn.Server):
     """On the first SIGTERM or SIGINT it tells `drain`, goes on serving for `drain_seconds`, and then stops.
 
     Stopping means: no new connections, every accepted request is answered, and `run` returns. A signal during the
     draining cuts it short; one after that gives up on what still runs. SIGHUP tells `reload`.
+
+    Who has connected by then is accepted, and a request that is on its way gets a moment to arrive; uvicorn would close
+    on both, and the client could not tell whether it was heard.
     """
 
     def __init__(
@@ -48,6 +53,23 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
             loop.remove_signal_handler(signal.SIGHUP)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called when it is to stop."""
+        waiting = [connection for listener in sockets or [] for connection in _waiting(listener)]
+        for server in self.servers:  # at once: whoever knocks between the two lines is lost
+            server.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        for _ in range(_ARRIVAL_TICKS):
+            if self.server_state.connections and not self.force_exit:
+                await asyncio.sleep(_TICK_SECONDS)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn calls it
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
     def _on_signal(self) -> None:
         self._signals += 1
         if self._signals == 1:
@@ -59,6 +81,15 @@ class Server(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
+
+
+def _waiting(listener: socket.socket) -> list[socket.socket]:
+    """The connections that wait to be accepted."""
+    connections = []
+    with suppress(BlockingIOError):
+        while True:
+            connections.append(listener.accept()[0])
+    return connections
 
 
 def hold_back_reloads() -> None:

@@ -1,13 +1,31 @@
 """Every setting of the service, once: each is a `hangtag serve` option and a `HANGTAG_*` environment variable."""
 
+from importlib.util import find_spec
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, AnyHttpUrl, Field, StringConstraints
 
-from artifact.command import Key, Options
+from artifact.command import Options, Words
 from artifact.device import Device
+from artifact.errors import OptionInvalid
 from artifact.pixels import DEFAULT_MAX_PIXELS
+
+LogFormat = Literal["json", "text"]
+
+
+def _check_collector(endpoint: AnyHttpUrl) -> AnyHttpUrl:
+    """What sends traces is installed; raises ValueError where it is not."""
+    try:
+        find_spec("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    except ModuleNotFoundError:
+        raise ValueError("traces need the extra `otlp`: pip install 'hangtag[otlp]'") from None
+    return endpoint
+
+
+Collector = Annotated[AnyHttpUrl, AfterValidator(_check_collector)]
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|https?://[^/*\s]+)$")]
 
 
 class Settings(Options):
@@ -39,8 +57,12 @@ class Settings(Options):
         description="memory that the service may take; no model is loaded beyond it; 0 takes the container's limit",
     )
     watch: bool = Field(default=False, description="reload when something changes in the model repository")
-    admin_key: Key | None = Field(
-        None, repr=False, description="key that the admin routes ask for; without one they answer nobody"
+    keys: Path | None = Field(
+        None, description="the file of API keys that `hangtag keys` writes; else none are asked for"
+    )
+    anonymous: bool = Field(default=False, description="answer those who bring no key, too; admin routes need one")
+    cors_origins: Words[Origin] = Field(
+        (), description="pages of other origins that may ask, such as https://shop.example; * for all"
     )
     max_items: int = Field(
         256, ge=1, description="images of one model in the service at once; one more is answered 429"
@@ -60,6 +82,45 @@ class Settings(Options):
     deadline_seconds: float = Field(
         30, gt=0, description="how long an image may take to be answered, if it asks for no less"
     )
+    stuck_seconds: float = Field(
+        4,
+        ge=0.2,
+        description="how long one photo's decode, one run of a model, or a turn of a worker's event loop may take, "
+        "until it counts as stuck",
+    )
     drain_seconds: float = Field(2, ge=0, description="after SIGTERM: how long requests are still taken, not ready")
     shutdown_seconds: float = Field(30, gt=0, description="after that: how long accepted requests may take to finish")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least severe log line shown")
+    log_format: LogFormat | None = Field(
+        None, description="how log lines look; by default text where standard error is a terminal, else json"
+    )
+    log_requests_per_second: int = Field(
+        10, ge=0, description="log lines a second for requests that ended alike; the rest are counted on the next line"
+    )
+    otlp_endpoint: Collector | None = Field(
+        None, description="where traces are sent by OTLP over HTTP, such as http://127.0.0.1:4318"
+    )
+    otlp_share: float = Field(
+        1, ge=0, le=1, description="share of requests that are traced, of those whose caller has not decided that"
+    )
+
+    @property
+    def takes_anybody(self) -> bool:
+        """Whether those may classify who bring no key."""
+        return self.anonymous or self.keys is None
+
+    def check_reach(self) -> None:
+        """Raises OptionInvalid where other machines could ask without a key, and nobody said that they may."""
+        if self.keys is None and not self.anonymous and not _is_loopback(self.host):
+            raise OptionInvalid(
+                f"--host: whoever reaches {self.host} could ask; make one (`hangtag keys add NAME`) and name its file "
+                "by --keys, or say --anonymous where all may ask who reach it."
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address; a name but localhost may mean any."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,10 +1,13 @@
-"""Notices changes of the model repository, for who would rather copy files than send signals."""
+"""Notices changes of the model repository and of the keys, for who would rather copy files than send signals."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from watchfiles import Change, awatch
 
+from artifact.errors import ReloadFailed
+from service.access import Access
 from service.hosting import Hosting
 
 logger = logging.getLogger("hangtag")
@@ -26,3 +29,17 @@ async def watch(hosting: Hosting) -> None:
     except OSError as error:
         logger.error("%s: %s", root, error)  # noqa: TRY400 - it says all there is
     logger.error("%s is not watched any more; send SIGHUP when it has changed", root)
+
+
+async def watch_keys(folder: Path, access: Access) -> None:
+    """Read the keys anew whenever something changes in their folder, until cancelled.
+
+    Not the file itself is watched: who writes it puts another one in its place, and a mounted secret is a link to
+    what is exchanged beside it.
+    """
+    try:
+        async for _ in awatch(folder, recursive=False, ignore_permission_denied=True):
+            with suppress(ReloadFailed):
+                access.reload()
+    except OSError as error:
+        logger.error("%s: %s", folder, error)  # noqa: TRY400 - it says all there is

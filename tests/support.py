@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from http.client import parse_headers
 from pathlib import Path
 from typing import Any, Self
@@ -26,10 +27,13 @@ from PIL import Image
 
 from artifact.card import Export, InputSpec, ModelCard, Resize, SplitFigures, TrainingData, Weights
 from artifact.digest import digest_files
+from artifact.expectation import PREDICTIONS_FILE
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
 from artifact.repository import MODEL_FILE, REPORT_FILE, Repository
 from artifact.session import CARD_DIGEST_KEY, CARD_KEY, Session
+from service.keys.file import KeysFile
+from service.keys.key import Scope, make
 
 ROOT = Path(__file__).parent.parent
 LABELS = ("dark", "middle", "light")
@@ -37,8 +41,10 @@ SPEC = InputSpec(height=8, width=8, channels=1, resize=Resize(fit="stretch"))
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
 OnShelf = Callable[..., tuple[int, str, str]]
 Extra = tuple[list[onnx.NodeProto], dict[str, np.ndarray]]
-PATIENCE = 30  # seconds until a test that waits for an event gives up
+PATIENCE = 60  # seconds until a test that waits for an event gives up
 CLASSIFY = "/v1/models/tiny/classify"
+OPERATOR_KEY = "hangtag_0badcafe_" + 64 * "0"
+OPERATOR = {"Authorization": f"Bearer {OPERATOR_KEY}"}
 
 
 def png(shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> bytes:
@@ -109,6 +115,66 @@ def failing_at(shade: int) -> Extra:
     }
 
 
+def at(shade: int) -> Extra:
+    """What tells by `is_there` whether a picture of one shade is in the batch."""
+    nodes = [
+        helper.make_node("Sub", ["mean", "shade"], ["distance"]),
+        helper.make_node("Abs", ["distance"], ["away"]),
+        helper.make_node("ReduceMin", ["away"], ["nearest"], keepdims=0),
+        helper.make_node("Less", ["nearest", "near"], ["is_there"]),
+    ]
+    return nodes, {"shade": np.array([shade], np.float32), "near": np.array(0.5, np.float32)}
+
+
+def endless_at(shade: int) -> Extra:
+    """What never ends on pictures of one shade: a loop, which onnxruntime leaves when it is told to."""
+    is_there, constants = at(shade)
+    scalar, count = helper.make_tensor_value_info, TensorProto.INT64
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["goes_on"]), helper.make_node("Identity", ["carried"], ["carries"])],
+        "turn",
+        [scalar("turn", count, []), scalar("going", TensorProto.BOOL, []), scalar("carried", TensorProto.FLOAT, [1])],
+        [scalar("goes_on", TensorProto.BOOL, []), scalar("carries", TensorProto.FLOAT, [1])],
+    )
+    loop = helper.make_node("Loop", ["", "is_there", "nothing"], ["zero"], body=body)
+    return [*is_there, loop], {**constants, "nothing": np.zeros(1, np.float32)}
+
+
+def deaf_at(shade: int, boxes: int = 3_000_000) -> Extra:
+    """What does not end for hours on pictures of one shade: one node that compares millions of boxes with each other.
+
+    onnxruntime ends a run between two nodes only, so nothing but the end of the process ends this.
+    """
+    is_there, constants = at(shade)
+    nodes = [
+        helper.make_node("Cast", ["is_there"], ["flag"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["flag", "boxes"], ["many"]),
+        helper.make_node("Range", ["first", "many", "step"], ["places"]),
+        helper.make_node("Unsqueeze", ["places", "last_axis"], ["column"]),
+        helper.make_node("Add", ["column", "corners"], ["squares"]),
+        helper.make_node("Unsqueeze", ["squares", "first_axis"], ["all_boxes"]),
+        helper.make_node("Unsqueeze", ["places", "first_axes"], ["all_scores"]),
+        helper.make_node("NonMaxSuppression", ["all_boxes", "all_scores", "most", "overlap"], ["kept"]),
+        helper.make_node("Shape", ["kept"], ["sizes"]),
+        helper.make_node("Cast", ["sizes"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["numbers"], ["number"], keepdims=0),
+        helper.make_node("Mul", ["number", "nothing"], ["zero"]),
+    ]
+    return [*is_there, *nodes], {
+        **constants,
+        "boxes": np.array(boxes, np.float32),
+        "first": np.array(0, np.float32),
+        "step": np.array(1, np.float32),
+        "first_axis": np.array([0]),
+        "last_axis": np.array([1]),
+        "first_axes": np.array([0, 1]),
+        "corners": np.array([[0, 0, 0.5, 0.5]], np.float32),
+        "most": np.array([boxes]),
+        "overlap": np.array([0.5], np.float32),
+        "nothing": np.zeros(1, np.float32),
+    }
+
+
 def slow(products: int, side: int = 1500) -> Extra:
     """What makes a picture take a while: a chain of matrix products."""
     names = ["matrix", *(f"product{number}" for number in range(products))]
@@ -163,8 +229,12 @@ def publish(
     model: onnx.ModelProto | None = None,
     trained: onnx.ModelProto | None = None,
     report: bytes | None = None,
+    predictions: np.ndarray | None = None,
 ) -> Path:
-    """Publish the tiny model as export does; gives the version's folder. `trained` gives the golden scores."""
+    """Publish the tiny model as export does; gives the version's folder. `trained` gives the golden scores.
+
+    `predictions` are the scores that it had for its test photos.
+    """
     described = described or card()
     repository = Repository(root)
     staged = repository.stage(described.name)
@@ -175,10 +245,13 @@ def publish(
     scores = Session(sealed(trained, described) if trained else model, described).run(pixels)
     GoldenSamples(images, pixels, scores).save(staged / GOLDEN_FILE)
     files = [MODEL_FILE, GOLDEN_FILE]
+    (staged / REPORT_FILE).parent.mkdir()
     if report is not None:
         files.append(REPORT_FILE)
-        (staged / REPORT_FILE).parent.mkdir()
         (staged / REPORT_FILE).write_bytes(report)
+    if predictions is not None:
+        files.append(PREDICTIONS_FILE)
+        np.savez(staged / PREDICTIONS_FILE, scores=predictions)
     complete = described.model_copy(update={"files": digest_files(staged, files)})
     return repository.publish(staged, complete)
 
@@ -195,6 +268,25 @@ def sealed(model: onnx.ModelProto, described: ModelCard) -> bytes:
     return model.SerializeToString()
 
 
+def operated(root: Path) -> tuple[str, ...]:
+    """Options of a service that anybody may ask, and that whoever brings OPERATOR may reload."""
+    file = root.with_name(f"{root.name}-keys.json")
+    kept, _ = make("operator", ("admin",))
+    digest = sha256(OPERATOR_KEY.encode()).hexdigest()
+    KeysFile(keys=(kept.model_copy(update={"id": OPERATOR_KEY[8:16], "sha256": digest}),)).write(file)
+    return ("--keys", str(file), "--anonymous")
+
+
+def new_key(
+    file: Path, *scopes: Scope, name: str = "ops", rate: str | None = None, expires: datetime | None = None
+) -> dict[str, str]:
+    """Put a key into a file of keys; gives the header that brings it."""
+    there = KeysFile.read(file) if file.exists() else KeysFile()
+    key, text = make(name, scopes, rate, expires)
+    there.with_key(key).write(file)
+    return {"Authorization": f"Bearer {text}"}
+
+
 class Service:
     """A real `hangtag serve` on a free port; leave the context to stop it and see its `exit_code`."""
 
@@ -204,7 +296,7 @@ class Service:
         *options: str,
         environment: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
-        awaited: str = r"started: (.*)",
+        awaited: str | None = r"started: (.*)",
     ) -> None:
         self.exit_code: int | None = None
         self._process = subprocess.Popen(
@@ -212,7 +304,7 @@ class Service:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(environment or {}),
+            env=os.environ | {"PYTHONUNBUFFERED": "1", "HANGTAG_LOG_FORMAT": "text"} | dict(environment or {}),
         )
         self._lines: queue.Queue[str] = queue.Queue()
         self.log = ""
@@ -220,7 +312,8 @@ class Service:
         self._reader.start()
         try:
             self.url = self.wait_for(r"hangtag listens on (http://\S+)")
-            self.wait_for(awaited)
+            if awaited:
+                self.wait_for(awaited)
         except BaseException:
             self._process.kill()
             raise
@@ -236,11 +329,19 @@ class Service:
 
     def wait_for(self, pattern: str) -> str:
         """The first group of the next log line that matches."""
-        while line := self._lines.get(timeout=PATIENCE):
-            self.log += line
-            if found := re.search(pattern, line):
-                return found[1]
+        try:
+            while line := self._lines.get(timeout=PATIENCE):
+                self.log += line
+                if found := re.search(pattern, line):
+                    return found[1]
+        except queue.Empty:
+            raise AssertionError(f"the service did not say {pattern!r}:\n{self.log}") from None
         raise AssertionError(f"the service ended before it said {pattern!r}:\n{self.log}")
+
+    @property
+    def said(self) -> list[dict[str, Any]]:
+        """What the log has so far, where it is JSON; a line that is none fails."""
+        return [json.loads(line) for line in self.log.splitlines() if not line.startswith("hangtag listens")]
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -271,6 +372,26 @@ class Service:
             if re.split(r"[{ ]", head)[0] == name and all(f'{k}="{v}"' in head for k, v in labels.items()):
                 return float(value)
         raise AssertionError(f"no series {name} {labels}")
+
+    def workers(self) -> list[int]:
+        """The processes of the workers, oldest first."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return sorted(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until so many workers have joined, since the service was started."""
+        for said in ("started: ", "startup complete"):
+            while self.log.count(said) < count:
+                self.wait_for("(started: |startup complete)")
+
+    def kill(self, worker: int) -> int:
+        """Kill a worker and wait until another one is in its place; gives that one's process."""
+        others, joined = set(self.workers()), self.log.count("startup complete")
+        os.kill(worker, signal.SIGKILL)
+        self.wait_for(rf"worker {worker} was killed by (signal 9); another one takes its place")
+        self.wait_for_workers(joined + 1)
+        [new] = set(self.workers()) - others
+        return new
 
     def begin(self, image: bytes, model: str = "tiny") -> "HeldRequest":
         """Start a request and hold its body back; when this returns, the service has let it in."""

@@ -85,3 +85,9 @@ def test_what_reloads_cost_can_be_measured_and_no_request_fails(tmp_path: Path):
     assert "6 reloads" in ran.stdout, ran.stderr
     assert re.search(r"requests: \d{2,} answered, 0 failed", ran.stdout)
     assert "memory" in ran.stdout
+
+
+def test_what_a_scrape_costs_can_be_measured(models: Path):
+    ran = bench("scrape", "--models", str(models), "--scrapes", "2", "--seconds", "0.2")
+    for workers in (1, 2):
+        assert re.search(rf"{workers} workers, 1 models: \d+ bytes in p50 \d+\.\d ms", ran.stdout), ran.stderr

@@ -7,16 +7,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-from service.metrics import Metrics
+from monitor import DASHBOARDS, RULES
 from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
-DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))
-SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",), "info": ("_info",)}
 Instruction = tuple[str, str]
 
 
@@ -27,39 +24,6 @@ def read_yaml(path: str) -> Any:
 def compose() -> dict[str, dict[str, Any]]:
     services: dict[str, dict[str, Any]] = read_yaml("docker-compose.yml")["services"]
     return services
-
-
-def panels(path: Path) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["panels"]
-    return listed
-
-
-def expressions(path: Path) -> list[str]:
-    return [target["expr"] for panel in panels(path) for target in panel["targets"]]
-
-
-def series() -> dict[str, set[str]]:
-    """Each series that the service exports, with its labels."""
-    registry = Metrics("0").registry
-    labels = {name: set(getattr(of, "_labelnames", ())) for name, of in registry._names_to_collectors.items()}
-    return {
-        family.name + suffix: labels.get(family.name + suffix, set()) | ({"le"} if suffix == "_bucket" else set())
-        for family in registry.collect()
-        for suffix in SUFFIXES[family.type]
-    }
-
-
-def used_series(expression: str) -> set[str]:
-    bare = re.sub(r'"[^"]*"|\{[^}]*\}|\[[^]]*\]|\bby \([^)]*\)', "", expression)
-    return set(re.findall(r"[a-zA-Z_:][\w:]*\b(?!\s*\()", bare))
-
-
-def used_labels(expression: str) -> set[str]:
-    bare = re.sub(r'"[^"]*"', "", expression)
-    groups = re.findall(r"\bby \(([^)]*)\)", bare)
-    return {name.strip() for group in groups for name in group.split(",")} | set(
-        re.findall(r"(\w+)(?==~?|!=|!~)", bare)
-    )
 
 
 def dockerfile() -> list[list[Instruction]]:
@@ -136,33 +100,13 @@ def test_grafana_finds_the_dashboards_where_compose_mounts_them():
     assert home in [Path(folder, path.name) for path in DASHBOARDS]
 
 
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.name)
-def test_every_panel_has_an_id_of_its_own_a_title_a_description_a_unit_and_a_query(path: Path):
-    shown = panels(path)
-    assert len({panel["id"] for panel in shown}) == len(shown)
-    assert len({panel["title"] for panel in shown}) == len(shown)
-    for panel in shown:
-        assert panel["title"]
-        assert panel["description"].endswith(".")
-        assert panel["fieldConfig"]["defaults"]["unit"]
-        assert [target["expr"] for target in panel["targets"]]
-
-
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.name)
-def test_every_panel_asks_the_datasource_that_is_provisioned(path: Path):
-    (source,) = read_yaml("deploy/grafana/provisioning/datasources/prometheus.yml")["datasources"]
-    wanted = {"type": source["type"], "uid": source["uid"]}
-    assert [panel["title"] for panel in panels(path) if panel["datasource"] != wanted] == []
-
-
-@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.name)
-def test_a_dashboard_asks_only_for_series_and_labels_that_the_service_exports(path: Path):
-    exported = series()
-    for expression in expressions(path):
-        used = used_series(expression)
-        assert used
-        assert used <= exported.keys(), expression
-        assert used_labels(expression) <= set[str]().union(*(exported[name] for name in used)), expression
+def test_prometheus_finds_the_rules_where_compose_mounts_them():
+    config = Path("/etc/prometheus/prometheus.yml")
+    volumes = compose()["prometheus"]["volumes"]
+    assert f"./deploy/prometheus/prometheus.yml:{config}:ro" in volumes
+    [rules] = read_yaml("deploy/prometheus/prometheus.yml")["rule_files"]
+    assert f"./deploy/prometheus/rules:{(config.parent / rules).parent}:ro" in volumes
+    assert all(path.match(rules) for path in RULES)
 
 
 def test_the_image_runs_as_a_numeric_user_who_is_not_root():

@@ -1,18 +1,22 @@
 """The docs say all there is: a setting, code, metric, route or command that is not in the reference fails here."""
 
 import re
+from functools import cache
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from pydantic import BaseModel
 
 import hangtag
 from artifact import errors
 from artifact.card import InputSpec, Resize
-from artifact.models.command import SUBCOMMANDS
+from artifact.models import command as models_command
 from benchmarks.command import BENCHMARKS
 from service import problems
-from service.metrics import COMPARISONS, DECISIONS, LOADS, OUTCOMES, REASONS, STAGES
+from service.keys import command as keys_command
+from service.metrics import COMPARISONS, DECISIONS, KEY_OUTCOMES, LOADS, OUTCOMES, REASONS, STAGES
 from service.settings import Settings
 from support import ROOT, Service
 from training.recipe import (
@@ -30,6 +34,7 @@ from training.recipe import (
 )
 
 CLIENTS = (ROOT / "docs" / "clients.md").read_text()
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 RECIPES = (ROOT / "docs" / "recipes.md").read_text()
 SECTIONS = (
@@ -47,6 +52,7 @@ SECTIONS = (
     Baseline,
     Tried,
 )
+SUBCOMMANDS = {"models": models_command.SUBCOMMANDS, "keys": keys_command.SUBCOMMANDS}
 
 # What a client can never see: these end a command, a load, a training or a call of the client, not a request.
 NOT_OF_REQUESTS = (
@@ -57,6 +63,7 @@ NOT_OF_REQUESTS = (
     errors.RecipeError,
     errors.ExportError,
     errors.MemoryShort,
+    errors.KeysError,
     errors.OptionInvalid,
     errors.AddressInUse,
     errors.AddressUnavailable,
@@ -71,6 +78,13 @@ def raised(kind: type[errors.HangtagError]) -> bool:
     """Whether it is a leaf of the tree that a request can end in."""
     of_requests = not issubclass(kind, NOT_OF_REQUESTS) or kind in problems.STATUSES
     return of_requests and not kind.__subclasses__()
+
+
+@cache
+def headings(page: Path, level: str = "#+") -> dict[str, str]:
+    """The headings of a page by their anchors, in order."""
+    found = re.findall(rf"^{level} (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-"): heading for heading in found}
 
 
 def test_every_setting_is_documented_with_its_variable():
@@ -108,7 +122,7 @@ def test_every_metric_is_documented(service: Service):
     assert ours == documented
 
 
-@pytest.mark.parametrize("values", [OUTCOMES, REASONS, STAGES, DECISIONS, LOADS, COMPARISONS])
+@pytest.mark.parametrize("values", [OUTCOMES, REASONS, STAGES, DECISIONS, LOADS, COMPARISONS, KEY_OUTCOMES])
 def test_every_value_of_a_metrics_label_is_documented(values: tuple[str, ...]):
     for value in values:
         assert re.search(rf"= [^|]*\b{value}\b", REFERENCE)
@@ -125,21 +139,49 @@ def test_every_command_is_documented():
         assert f"`hangtag {command}" in REFERENCE
     for benchmark in BENCHMARKS:
         assert f"`hangtag bench {benchmark}" in REFERENCE
-    for subcommand in SUBCOMMANDS:
-        assert f"`hangtag models {subcommand}" in REFERENCE
+    for command, subcommands in SUBCOMMANDS.items():
+        for subcommand in subcommands:
+            assert f"`hangtag {command} {subcommand}" in REFERENCE
 
 
 def test_every_command_that_operations_types_is_there():
     for line in re.findall(r"^    hangtag (.*)$", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE):
         command, *rest = line.split()
         assert command in hangtag.COMMANDS
-        assert command != "models" or rest[0] in SUBCOMMANDS
+        assert command not in SUBCOMMANDS or rest[0] in SUBCOMMANDS[command]
+
+
+def test_operations_say_of_every_setting_when_to_touch_it():
+    rows = re.findall(r"^\| (`--.*?) \|", OPERATIONS.split("\n## Settings\n")[1], re.MULTILINE)
+    options = [option for row in rows for option in re.findall(r"`--([a-z-]+)`", row)]
+    assert sorted(option.replace("-", "_") for option in options) == sorted(Settings.model_fields)
+
+
+def test_every_alert_has_a_heading_in_operations():
+    files = [yaml.safe_load(path.read_text()) for path in ROOT.glob("deploy/prometheus/rules/*.yml")]
+    alerts = {rule["alert"] for file in files for group in file["groups"] for rule in group["rules"] if "alert" in rule}
+    assert alerts <= {*headings(ROOT / "docs" / "operations.md").values()}
+
+
+def test_the_contents_of_operations_are_its_sections():
+    contents = re.findall(r"^- \[(.*)\]\(#(.*)\)$", OPERATIONS, re.MULTILINE)
+    assert contents == [
+        (heading, anchor) for anchor, heading in headings(ROOT / "docs" / "operations.md", "##").items()
+    ]
+
+
+def test_everything_that_operations_name_in_deploy_is_there():
+    for path in re.findall(r"\bdeploy/[\w./-]*\w", OPERATIONS):
+        assert (ROOT / path).exists(), path
 
 
 def test_the_docs_link_only_to_what_is_there():
     for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+        for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text()):
+            named = page.parent / target if target else page
+            assert anchor in headings(named), f"{page.name} links to {target}#{anchor}"
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)

@@ -13,7 +13,7 @@ import pytest
 import hangtag
 from artifact.models.command import SUBCOMMANDS
 from artifact.rollout import Rollout
-from support import HANGTAG, PATIENCE, ROOT, OnShelf, Service, card, files, graph, png, publish
+from support import HANGTAG, OPERATOR_KEY, PATIENCE, ROOT, OnShelf, Service, card, files, graph, operated, png, publish
 
 
 def test_hangtag_models_alone_lists_its_commands_and_an_unknown_one_is_wrong_usage(capsys: pytest.CaptureFixture[str]):
@@ -197,8 +197,8 @@ def test_a_running_service_is_told_and_what_it_says_is_shown(
     shelf: Path, on_shelf: OnShelf, monkeypatch: pytest.MonkeyPatch
 ):
     Rollout(stable="2").write(shelf / "tiny")
-    with Service(shelf, environment={"HANGTAG_ADMIN_KEY": "a-key"}) as running:
-        monkeypatch.setenv("HANGTAG_ADMIN_KEY", "a-key")
+    with Service(shelf, *operated(shelf)) as running:
+        monkeypatch.setenv("HANGTAG_API_KEY", OPERATOR_KEY)
         code, out, _ = on_shelf("label", "tiny", "stable", "1", "--url", running.url)
         assert (code, out.splitlines()[0]) == (0, "tiny: stable 1, previous 2")
         versions = {model["name"]: model["version"] for model in json.loads(out.splitlines()[1])["models"]}
@@ -212,16 +212,16 @@ def test_a_running_service_is_told_and_what_it_says_is_shown(
 def test_a_service_that_does_not_reload_is_named_with_its_reason_and_the_labels_stay_set(
     shelf: Path, on_shelf: OnShelf, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setenv("HANGTAG_ADMIN_KEY", "another")
-    with Service(shelf, environment={"HANGTAG_ADMIN_KEY": "a-key"}) as running:
+    monkeypatch.setenv("HANGTAG_API_KEY", "another")
+    with Service(shelf, *operated(shelf)) as running:
         code, out, err = on_shelf("label", "tiny", "stable", "1", "--url", running.url)
         assert (code, out) == (1, "tiny: stable 1, previous 3\n")
-        assert "did not reload (403): The key is not the admin key of this service." in err
+        assert "did not reload (401): The key is none of this service's, or not any more." in err
         assert running.classify(png(0)).json()["version"] == "3"
     code, out, err = on_shelf("rollback", "tiny", "--url", running.url)
     assert (code, out) == (1, "tiny: stable 3, previous 1\n")
     assert "does not answer (" in err
-    assert "it learns the labels at its next reload" in err
+    assert "it learns what has changed at its next reload" in err
 
 
 def test_what_is_no_hangtag_service_is_named(on_shelf: OnShelf):

@@ -16,7 +16,11 @@ from training.recipe import TransferNetwork
 from training.transfer import as_pretrained, set_trainable
 
 SPEC = InputSpec(height=32, width=32, channels=3, resize=Resize(fit="pad"))
-BACKBONES = ("ResNet50", "VGG16", "EfficientNetB0")  # the models in models/ are MobileNetV2
+BACKBONES = (  # the models in models/ are MobileNetV2
+    "VGG16",
+    pytest.param("ResNet50", marks=pytest.mark.slow),
+    pytest.param("EfficientNetB0", marks=pytest.mark.slow),
+)
 
 
 def transfer(**options: object) -> TransferNetwork:
@@ -34,25 +38,16 @@ def recipe_of(backbone: str, folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def families(drawn_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with a model of each backbone."""
-    folder = tmp_path_factory.mktemp("families")
-    for backbone in BACKBONES:
-        recipe, runs = recipe_of(backbone, folder / backbone), folder / backbone / "runs"
-        assert hangtag.main(["train", str(recipe), "--data", str(drawn_root), "--runs", str(runs)]) == 0
-        [run] = runs.iterdir()
-        assert hangtag.main(["export", str(run), "--models", str(folder / "models")]) == 0
-    return folder / "models"
-
-
-def test_each_backbone_answers_over_http(families: Path, drawn_root: Path):
-    photo = (drawn_root / "drawn" / "red" / "000.png").read_bytes()
-    with Service(families) as service:
-        for backbone in BACKBONES:
-            answer = service.classify(photo, backbone.lower())
-            assert answer.status_code == 200
-            assert {prediction["label"] for prediction in answer.json()["predictions"]} == {"blue", "green", "red"}
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_each_backbone_answers_over_http(backbone: str, drawn_root: Path, tmp_path: Path):
+    recipe, runs, models = recipe_of(backbone, tmp_path / "recipe"), tmp_path / "runs", tmp_path / "models"
+    assert hangtag.main(["train", str(recipe), "--data", str(drawn_root), "--runs", str(runs)]) == 0
+    [run] = runs.iterdir()
+    assert hangtag.main(["export", str(run), "--models", str(models)]) == 0
+    with Service(models) as service:
+        answer = service.classify((drawn_root / "drawn" / "red" / "000.png").read_bytes(), backbone.lower())
+    assert answer.status_code == 200
+    assert {prediction["label"] for prediction in answer.json()["predictions"]} == {"blue", "green", "red"}
 
 
 def test_weights_from_a_file_are_those_of_the_file(tmp_path: Path):

@@ -15,9 +15,8 @@ from service.metrics import Metrics, ModelMetrics
 from service.runner import Scores
 from service.shadow import Shadow
 from service.terms import Terms
-from support import CLASSIFY, PATIENCE, Service, card, eventually, graph, png, publish, slow
+from support import CLASSIFY, OPERATOR, PATIENCE, Service, card, eventually, graph, operated, png, publish, slow
 
-KEY = {"Authorization": "Bearer a-key"}
 INVERTED = (255, 128, 0)
 
 
@@ -30,12 +29,12 @@ def root(tmp_path: Path) -> Path:
 
 
 def serving(root: Path) -> Service:
-    return Service(root, "--cache-bytes", "0", environment={"HANGTAG_ADMIN_KEY": "a-key"})
+    return Service(root, "--cache-bytes", "0", *operated(root))
 
 
 def relabel(service: Service, root: Path, **labels: str | float) -> None:
     Rollout(**labels).write(root / "tiny")
-    assert httpx.post(f"{service.url}/v1/admin/reload", headers=KEY, timeout=30).status_code == 200
+    assert httpx.post(f"{service.url}/v1/admin/reload", headers=OPERATOR, timeout=30).status_code == 200
 
 
 def versions_by_key(service: Service, keys: range) -> dict[int, str]:

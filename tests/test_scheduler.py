@@ -6,14 +6,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from time import monotonic
 
 import pytest
 
-from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, QueueFull
+from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceStuck, QueueFull
+from service.attempt import Attempt
 from service.bounds import Load
-from service.scheduler import Scheduler
+from service.pulse import BEATS
+from service.scheduler import Scheduler, one_thread
 
 PATIENCE = 10
 
@@ -63,14 +66,15 @@ def build(
     max_batch: int = 4,
     max_items: int = 100,
     log: Log | None = None,
+    hire: Callable[[], Executor] = one_thread,
 ) -> Scheduler[int, int]:
     return Scheduler(
-        run,
-        ThreadPoolExecutor(runners),
+        lambda items, _attempt: run(items),
         runners=runners,
         max_batch=max_batch,
         limits=Load(max_items, 1000, 1000),
         observer=log or Log(),
+        hire=hire,
     )
 
 
@@ -81,6 +85,11 @@ async def ask(scheduler: Scheduler[int, int], item: int) -> int:
 
 def start(scheduler: Scheduler[int, int], *items: int) -> list[asyncio.Task[int]]:
     return [asyncio.create_task(ask(scheduler, item)) for item in items]
+
+
+def look_for_long(scheduler: Scheduler[int, int]) -> int:
+    """As many beats as something may stand still, and the one that sees it for the first time."""
+    return sum(scheduler.look_after() for _ in range(BEATS + 1))
 
 
 async def settle() -> None:
@@ -212,7 +221,8 @@ async def test_a_model_that_gives_too_few_results_fails_its_callers_and_hangs_no
 async def test_a_runner_that_cannot_start_fails_its_callers_and_hangs_nobody():
     gate = Gate()
     scheduler = build(gate.run, runners=2)
-    scheduler._threads.shutdown()  # as when the system gives no more threads, its submit raises RuntimeError
+    for runner in scheduler._idle:
+        runner.shutdown()  # as when the system gives no more threads, its submit raises RuntimeError
     for _ in range(3):
         with pytest.raises(InferenceFailed):
             await asyncio.wait_for(ask(scheduler, 1), PATIENCE)
@@ -227,13 +237,13 @@ async def test_a_batch_that_was_queued_although_no_thread_could_start_is_failed_
             raise RuntimeError("can't start new thread")
 
     left_behind, gate = [], Gate()
-    scheduler = Scheduler(gate.run, Exhausted(1), runners=1, max_batch=1, limits=Load(100, 1000, 1000), observer=Log())
+    scheduler = build(gate.run, hire=partial(Exhausted, 1))
     with pytest.raises(InferenceFailed):
         await asyncio.wait_for(ask(scheduler, 1), PATIENCE)
-    [(run, batch)] = left_behind
-    run(*batch)
+    [(run, turn)] = left_behind
+    run(*turn)
     assert gate.batches == []
-    assert scheduler._idle_runners == 1
+    assert len(scheduler._idle) == 1
     await scheduler.close()
 
 
@@ -266,7 +276,7 @@ async def test_many_runners_and_callers_who_hang_up_leave_nothing_behind():
         assert isinstance(outcome, (expected, asyncio.CancelledError))
         assert not isinstance(outcome, int) or outcome == number * 2
     assert scheduler.waiting == 0
-    assert scheduler._idle_runners == 4
+    assert len(scheduler._idle) == 4
 
 
 async def test_closing_answers_all_who_have_a_seat_and_takes_nobody_new():
@@ -373,3 +383,135 @@ async def test_more_bytes_or_pixels_than_may_be_held_are_refused_but_a_lone_item
     with scheduler.seat(size=1000), pytest.raises(QueueFull), scheduler.seat(size=1):
         pass
     await scheduler.close()
+
+
+class Trap:
+    """A model that answers each item with its double, but for -1, from which it comes back only when it is told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.returns = threading.Event()
+        self.left = threading.Semaphore(0)
+        self._entered = threading.Semaphore(0)
+
+    def run(self, items: list[int]) -> Sequence[int]:
+        self.batches.append(items)
+        if -1 in items:
+            self._entered.release()
+            assert self.returns.wait(PATIENCE)
+            self.left.release()
+        return [item * 2 for item in items]
+
+    async def entered(self) -> None:
+        assert await asyncio.to_thread(self._entered.acquire, timeout=PATIENCE)
+
+
+async def test_a_runner_that_does_not_come_back_is_replaced_and_only_its_own_item_fails():
+    trap = Trap()
+    scheduler = build(trap.run)
+    (stuck,) = start(scheduler, -1)
+    await trap.entered()
+    behind = start(scheduler, 1, 2)
+    assert look_for_long(scheduler) == 1
+    with pytest.raises(InferenceStuck):
+        await stuck
+    assert await asyncio.gather(*behind) == [2, 4]
+    assert scheduler.lost == 1
+    trap.returns.set()
+    await asyncio.to_thread(trap.left.acquire, timeout=PATIENCE)
+    await until(lambda: scheduler.lost == 0)
+    assert len(scheduler._idle) == 1
+    await scheduler.close()
+
+
+async def test_batchmates_of_an_item_from_which_no_runner_comes_back_are_answered():
+    gate, trap = Gate(), Trap()
+
+    def run(items: list[int]) -> Sequence[int]:
+        return gate.run(items) if items == [0] else trap.run(items)
+
+    scheduler = build(run)
+    (first,) = start(scheduler, 0)
+    await gate.entered()
+    *mates, culprit = start(scheduler, 1, 2, -1)
+    await settle()
+    gate.open()
+    await trap.entered()
+    assert look_for_long(scheduler) == 1
+    assert await asyncio.gather(first, *mates) == [0, 2, 4]
+    await trap.entered()
+    assert look_for_long(scheduler) == 1
+    with pytest.raises(InferenceStuck):
+        await culprit
+    assert trap.batches == [[1, 2, -1], [1], [2], [-1]]
+    trap.returns.set()
+    await scheduler.close()
+
+
+async def test_a_runner_whose_thread_is_gone_is_replaced():
+    class Gone(Executor):
+        def submit(self, *_):
+            thread = threading.Thread(target=bool)  # it ends at once, with all that was handed over to it
+            thread.start()
+            return Future()
+
+    pools = iter([Gone(), one_thread()])
+    scheduler = build(lambda items: [item * 2 for item in items], hire=lambda: next(pools))
+    lone = asyncio.create_task(ask(scheduler, 1))
+    await settle()
+    assert look_for_long(scheduler) == 1
+    with pytest.raises(InferenceStuck):
+        await lone
+    assert await ask(scheduler, 2) == 4
+    await scheduler.close()
+
+
+async def test_a_runner_that_gets_on_step_by_step_is_not_stuck_however_long_it_takes():
+    go_on, stepped = threading.Semaphore(0), threading.Semaphore(0)
+
+    def run(items: list[int], attempt: Attempt) -> Sequence[int]:
+        for _ in items:
+            attempt.step()
+            stepped.release()
+            assert go_on.acquire(timeout=PATIENCE)
+        return items
+
+    scheduler: Scheduler[int, int] = Scheduler(
+        run, runners=1, max_batch=4, limits=Load(100, 1000, 1000), observer=Log()
+    )
+    tasks = start(scheduler, 1)
+    await asyncio.to_thread(stepped.acquire, timeout=PATIENCE)
+    tasks += start(scheduler, 2, 3, 4)
+    go_on.release()
+    for _ in tasks[1:]:
+        await asyncio.to_thread(stepped.acquire, timeout=PATIENCE)
+        assert not any(scheduler.look_after() for _ in range(BEATS))
+        go_on.release()
+    assert await asyncio.gather(*tasks) == [1, 2, 3, 4]
+    await scheduler.close()
+
+
+async def test_who_is_given_up_is_told_at_its_next_step_and_what_it_does_is_broken_off():
+    attempt, broken_off = Attempt(), threading.Event()
+    attempt.step(broken_off.set)
+    attempt.give_up()
+    assert broken_off.is_set()
+    with pytest.raises(InferenceStuck):
+        attempt.step()
+
+
+async def test_closing_does_not_wait_for_a_runner_that_is_stuck_for_somebody_who_hung_up():
+    trap = Trap()
+    scheduler = build(trap.run)
+    (gone,) = start(scheduler, -1)
+    await trap.entered()
+    gone.cancel()
+    await asyncio.wait_for(scheduler.close(), PATIENCE)
+    trap.returns.set()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let threads get on until it holds, which they tell nobody."""
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0)

@@ -15,10 +15,12 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, QueueFull
+from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceStuck, QueueFull
 from service import lanes, scheduler
+from service.attempt import Attempt
 from service.bounds import Bounds, Load
 from service.lanes import AGEING_SECONDS, Lanes
+from service.pulse import BEATS
 from service.scheduler import Scheduler
 
 LIMITS = Load(items=8, bytes=50, pixels=50)
@@ -45,6 +47,14 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Hang:
+    """A runner does not come back; later it may."""
+
+    which: int
+    returns: bool
+
+
+@dataclass(frozen=True)
 class Pass:
     seconds: float
 
@@ -54,7 +64,7 @@ class Close:
     pass
 
 
-Action = Arrive | HangUp | Run | Pass | Close
+Action = Arrive | HangUp | Run | Hang | Pass | Close
 
 
 class OwnError(Exception):
@@ -68,6 +78,7 @@ class Photo:
     since: float
     runs: int = 0
     hung_up: bool = False
+    hung_alone: bool = False
 
     @property
     def deadline(self) -> float:
@@ -82,13 +93,13 @@ class Hands(Executor):
         self._taken = taken
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **_: Any) -> Future[Any]:
-        self._taken([entry.item for entry in args[0]])
+        self._taken([entry.item for entry in args[0].batch])
         self.waiting.append((fn, args[0]))
         return Future()
 
     def run(self, which: int) -> None:
-        fn, batch = self.waiting.pop(which % len(self.waiting))
-        fn(batch)
+        fn, turn = self.waiting.pop(which % len(self.waiting))
+        fn(turn)
 
 
 @dataclass
@@ -109,12 +120,12 @@ class World:
         self.hands = Hands(self._taken)
         self.scheduler: Scheduler[Photo, int] = Scheduler(
             self._model,
-            self.hands,
             runners=self.runners,
             max_batch=self.max_batch,
             limits=LIMITS,
             observer=self,
             now=lambda: self.now,
+            hire=lambda: self.hands,
         )
         asyncio.get_running_loop().set_exception_handler(
             lambda _loop, context: self.complaints.append(repr(context.get("exception") or context["message"]))
@@ -136,7 +147,7 @@ class World:
                 assert not photo.hung_up, "somebody was run who had hung up"
                 assert photo.deadline > self.now, "somebody was run after the deadline"
 
-    def _model(self, batch: list[Photo]) -> Sequence[int | Exception]:
+    def _model(self, batch: list[Photo], _attempt: Attempt) -> Sequence[int | Exception]:
         for photo in batch:
             photo.runs += 1
         if any(photo.asked.kind == "poison" for photo in batch):
@@ -160,6 +171,8 @@ class World:
                 photo.hung_up |= self.tasks[photo.number].cancel()
             case Run(which) if self.hands.waiting:
                 self.hands.run(which)
+            case Hang(which, returns) if self.hands.waiting:
+                self._hang(which, returns=returns)
             case Pass(seconds):
                 self.now += seconds
                 return  # so that something may happen before the timer rings
@@ -170,6 +183,20 @@ class World:
             self.scheduler._expire_waiting()
             await settle()
         self._check()
+
+    def _hang(self, which: int, *, returns: bool) -> None:
+        """Let the runner of one batch be stuck, and all others get on, for as long as it takes."""
+        fn, turn = self.hands.waiting.pop(which % len(self.hands.waiting))
+        for photo in (batch := [entry.item for entry in turn.batch]):
+            photo.runs += 1
+            photo.hung_alone = len(batch) == 1
+        for _ in range(BEATS + 1):
+            for _fn, other in self.hands.waiting:
+                other.attempt.step()
+            self.scheduler.look_after()
+        assert self.scheduler.lost, "nobody noticed"
+        if returns:
+            fn(turn)
 
     def _check(self) -> None:
         """What is true at every moment."""
@@ -212,6 +239,8 @@ class World:
                 assert photo.asked.kind == "refused"
             case InferenceFailed():
                 assert photo.asked.kind == "poison", "a good item failed with its batch"
+            case InferenceStuck():
+                assert photo.hung_alone, "somebody was given up without need"
             case DeadlineExceeded():
                 assert photo.runs == 0, "an item ran and was said to be too late"
                 assert photo.deadline <= self.now, "an item was dropped before its deadline"
@@ -265,7 +294,7 @@ _arrivals = st.builds(
 )
 _actions = st.one_of(
     *[_arrivals] * 5,
-    st.builds(Run, st.integers(0, 1)),
+    st.sampled_from([Run(0), Run(1)] * 9 + [Hang(0, returns=True), Hang(1, returns=False)]),
     st.builds(HangUp, st.integers(0, 20)),
     st.builds(Pass, st.sampled_from([0.25, 3.0])),
 )
@@ -292,22 +321,44 @@ def planted(place: Any, name: str, bug: Any) -> Iterator[None]:
 
 
 _take, _remove = Lanes.take, Lanes.remove
-_submit, _finish, _next_batch = Scheduler._submit, Scheduler._finish, Scheduler._take
+_submit, _end, _finish, _next_batch = Scheduler._submit, Scheduler._end, Scheduler._finish, Scheduler._take
+_look_after = Scheduler.look_after
 
 
-def _asleep(self: Any, batch: Any, results: Any) -> None:
+def _asleep(self: Any, turn: Any, results: Any) -> None:
     with planted(Scheduler, "_dispatch", lambda _self: None):
-        _finish(self, batch, results)
+        _finish(self, turn, results)
 
 
-def _runner_lost_on_failure(self: Any, batch: Any, results: Any) -> None:
-    self._idle_runners -= isinstance(results, BaseException)
-    _finish(self, batch, results)
+def _runner_lost_on_failure(self: Any, turn: Any, *again: Any) -> bool:
+    is_ended = _end(self, turn, *again)
+    if again:
+        self._idle.pop()
+    return is_ended
 
 
-def _one_lost(self: Any, batch: Any, results: Any) -> None:
-    failed = isinstance(results, BaseException) and len(batch) > 1
-    _finish(self, batch[:-1] if failed else batch, results)
+def _one_lost(self: Any, turn: Any, results: Any) -> None:
+    if isinstance(results, BaseException) and len(turn.batch) > 1:
+        turn.batch = turn.batch[:-1]
+    _finish(self, turn, results)
+
+
+def _not_replaced(self: Any) -> int:
+    before = len(self._idle)
+    with planted(Scheduler, "_dispatch", lambda _self: None):
+        replaced = _look_after(self)
+    del self._idle[before:]
+    self._dispatch()
+    return replaced
+
+
+def _mates_forgotten(self: Any) -> int:
+    with planted(Scheduler, "_dispatch", lambda _self: None):
+        replaced = _look_after(self)
+    if replaced:
+        self._halves.clear()
+    self._dispatch()
+    return replaced
 
 
 def _unguarded(batch: Any, results: Any) -> None:
@@ -357,8 +408,10 @@ _bounds_take, _give_back = Bounds.take, Bounds.give_back
 
 BUGS: dict[str, tuple[Any, str, Any]] = {
     "a lost wake-up": (Scheduler, "_finish", _asleep),
-    "a runner lost when its batch failed": (Scheduler, "_finish", _runner_lost_on_failure),
+    "a runner lost when its batch failed": (Scheduler, "_end", _runner_lost_on_failure),
     "one of a failed batch forgotten": (Scheduler, "_finish", _one_lost),
+    "a stuck runner that is not replaced": (Scheduler, "look_after", _not_replaced),
+    "those forgotten who were with one that is stuck": (Scheduler, "look_after", _mates_forgotten),
     "an unguarded set_result": (scheduler, "_settle", _unguarded),
     "a bound off by one": (Bounds, "take", _one_too_many),
     "bytes and pixels not counted": (Bounds, "take", _bytes_uncounted),

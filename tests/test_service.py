@@ -161,7 +161,7 @@ def test_an_image_that_the_model_fails_on_is_answered_500_and_the_log_says_why(t
         assert code(failed) == (500, "inference_failed")
         assert running.classify(png(255)).status_code == 200
         assert running.metric("hangtag_items_total", outcome="failed") == 1
-        running.wait_for(f"(request {failed.headers['x-request-id']} failed)")
+        running.wait_for(f"(request failed) .* request_id={failed.headers['x-request-id']}")
         running.wait_for("(indices element out of data bounds)")
 
 

@@ -85,9 +85,9 @@ def test_a_batch_of_another_size_is_filled_up_and_its_scores_are_the_same(models
     alone = [session.run(image[np.newaxis])[0] for image in pixels]
 
     class Spy:
-        def run(self, outputs: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        def run(self, outputs: list[str], inputs: dict[str, np.ndarray], options: None) -> list[np.ndarray]:
             sizes.append(len(inputs["image"]))
-            return real.run(outputs, inputs)
+            return real.run(outputs, inputs, options)
 
     real, session._session, session.batch_sizes = session._session, Spy(), (1, 2, 4)
     session.warm_up()

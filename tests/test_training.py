@@ -119,7 +119,13 @@ def transferred(drawn_root: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return run
 
 
-@pytest.mark.parametrize("line", ["seed-3  epoch   2/6", "seed-3  epoch   4/6"], ids=["head", "fine-tuning"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("seed-3  epoch   2/6", id="head", marks=pytest.mark.slow),
+        pytest.param("seed-3  epoch   4/6", id="fine-tuning"),
+    ],
+)
 def test_a_killed_transfer_goes_on_to_the_same_end(transferred: Path, drawn_root: Path, tmp_path: Path, line: str):
     resumed = kill_and_resume(transferred / "recipe.toml", drawn_root, tmp_path / "resumed", line)
     for after, without in zip(history(resumed), history(transferred), strict=True):

@@ -1,6 +1,5 @@
 """Several processes at one port: they count as one, are replaced when they are killed, and stop together."""
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -12,41 +11,34 @@ from support import HANGTAG, PATIENCE, Service, eventually, png
 
 
 @pytest.fixture
-def both(models: Path, tmp_path: Path) -> Iterator[Service]:
+def both(models: Path) -> Iterator[Service]:
     """A service of two workers, both ready."""
-    with Service(models, "--workers", "2", "--cache-bytes", "0", environment={"TMPDIR": str(tmp_path)}) as running:
-        wait_for_workers(running, 2)
+    with Service(models, "--workers", "2", "--cache-bytes", "0") as running:
+        running.wait_for_workers(2)
         yield running
-
-
-def wait_for_workers(running: Service, count: int) -> None:
-    """Wait until so many workers have joined, since the service was started."""
-    for said in ("started: ", "startup complete"):
-        while running.log.count(said) < count:
-            running.wait_for("(started: |startup complete)")
-
-
-def workers(running: Service) -> list[int]:
-    """The processes of the workers, oldest first."""
-    children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-    return sorted(int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
 def is_there(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
-def test_what_workers_count_is_one_count_and_outlives_a_worker_that_was_killed(both: Service, tmp_path: Path):
+def counts_of(running: Service) -> Path:
+    """The folder that its workers count in."""
+    [worker, *_] = running.workers()
+    environment = dict(
+        each.split(b"=", 1) for each in Path(f"/proc/{worker}/environ").read_bytes().split(b"\0") if each
+    )
+    return Path(environment[b"PROMETHEUS_MULTIPROC_DIR"].decode())
+
+
+def test_what_workers_count_is_one_count_and_outlives_a_worker_that_was_killed(both: Service):
     for _ in range(20):
         assert both.classify(png(0)).status_code == 200
-    before = workers(both)
-    os.kill(before[1], signal.SIGKILL)
-    both.wait_for(rf"ERROR: +worker {before[1]} was killed by (signal 9); another one takes its place")
-    wait_for_workers(both, 3)
-    after = workers(both)
-    assert len(after) == 2
-    assert before[0] in after
-    assert before[1] not in after
+    before, folder = both.workers(), counts_of(both)
+    files, started = set(folder.iterdir()), both.metric("process_start_time_seconds")
+    after = [before[0], both.kill(before[1])]
+    assert both.workers() == sorted(after)
+    assert set(folder.iterdir()) == files
     for _ in range(20):
         assert both.classify(png(0)).status_code == 200
     assert both.metric("hangtag_items_total", outcome="ok") == 40
@@ -54,17 +46,20 @@ def test_what_workers_count_is_one_count_and_outlives_a_worker_that_was_killed(b
     assert both.metric("hangtag_stage_duration_seconds_count", stage="infer") == 40
     assert both.metric("hangtag_queue_items") == 0
     assert both.metric("hangtag_model_ready") == 1
+    assert both.metric("hangtag_worker_starts_total") == 3
+    assert both.metric("process_start_time_seconds") == started
     both.signal(signal.SIGTERM)
     assert both.wait() == 0
     assert not any(is_there(pid) for pid in after)
-    assert not list(tmp_path.glob("hangtag-*"))  # what they counted
+    assert not folder.exists()
 
 
-def test_a_worker_that_is_left_alone_stops(both: Service):
-    alone = workers(both)
+def test_workers_that_are_left_alone_stop_and_leave_nothing(both: Service):
+    alone, folder = both.workers(), counts_of(both)
     both.signal(signal.SIGKILL)
     both.wait()
     eventually(lambda: not any(is_there(pid) for pid in alone))
+    assert not folder.exists()
 
 
 def test_a_port_that_workers_have_is_taken(both: Service, models: Path):

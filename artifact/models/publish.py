@@ -9,7 +9,8 @@ from pydantic_settings import CliPositionalArg
 
 from artifact.card import CARD_FILE, ModelCard
 from artifact.digest import read_verified
-from artifact.models.options import RepositoryOptions, in_words, writing
+from artifact.files import writing
+from artifact.models.options import RepositoryOptions, in_words
 from artifact.models.verify import replay
 from artifact.repository import Artifact, Repository
 

@@ -4,6 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from artifact.errors import HangtagError
+from service.openapi import ACCESS as MAY_MEET
 from service.openapi import Json, Responses, example
 from service.problems import PHRASES, status_of
 from service.v2.request import InferRequest
@@ -74,6 +75,9 @@ def refusals(*kinds: type[HangtagError]) -> Responses:
         status: {"description": f"{PHRASES[status]}.", "content": {JSON: {**_ERROR, "examples": examples}}}
         for status, examples in sorted(by_status.items())
     }
+
+
+ACCESS = refusals(*MAY_MEET)
 
 
 def _inlined(schema: Any, definitions: Json) -> Any:

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope
 
 from artifact.card import InputSpec
 from artifact.errors import ContentTypeUnsupported, MalformedRequest
+from service.access import charge
 from service.hosting import Hosting
 from service.intake import Caller, Limits
 from service.v2.images import Images, images_of
@@ -34,6 +35,7 @@ class Infer:
         with self._hosting.admitted(caller, model, version) as place:
             card, json_length = place.model.card, _json_length(headers)
             request, images = _understood(await caller.body(), json_length, card.input, self._most)
+            charge(scope, len(images) - 1)
             with caller.attended():
                 scores = await place.scores(images, request.terms(place.terms))
         return respond(request, card, scores)

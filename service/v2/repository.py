@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from artifact import errors
 from artifact.errors import MalformedRequest
-from service.admin import Admin
 from service.hosting import Hosting
 from service.intake import Caller, Limits
 from service.openapi import Json, example
@@ -22,6 +21,7 @@ from service.v2.schemas import IndexEntry, State
 _STATES: dict[Status, State] = {
     "loading": "LOADING",
     "ready": "READY",
+    "stuck": "READY",  # its other runners answer
     "failed": "UNAVAILABLE",
     "unloaded": "UNAVAILABLE",
 }
@@ -45,16 +45,14 @@ class ChangeRequest(Lenient):
             raise MalformedRequest(f"Parameters such as {given} are not taken; labels say which versions are loaded.")
 
 
-def router(hosting: Hosting, limits: Limits, admin: Admin) -> APIRouter:
+def router(hosting: Hosting, limits: Limits) -> APIRouter:
     """The routes under /v2/repository."""
-    routes = APIRouter(prefix="/v2/repository")
+    routes = APIRouter(prefix="/v2/repository", responses=described.ACCESS)
 
     changed: Json = {
-        "dependencies": [Depends(admin)],
         "response_class": Response,
         "responses": described.refusals(
-            *(errors.KeyMissing, errors.KeyWrong, errors.ModelNotFound),
-            *(errors.LastModel, errors.ManyWorkers, errors.ReloadFailed, errors.Draining),
+            *(errors.ModelNotFound, errors.LastModel, errors.ManyWorkers, errors.ReloadFailed, errors.Draining)
         ),
     }
 

@@ -4,12 +4,12 @@ from fastapi import APIRouter, Request, Response
 
 from artifact import errors
 from artifact.errors import Draining, ModelUnavailable
-from service.admin import Admin
 from service.health import readiness
 from service.hosting import Hosting
 from service.intake import Limits
+from service.model import HostedModel
 from service.openapi import TERMS, Json, example
-from service.routes import Name, Version
+from service.routes import REFUSALS, Name, Version
 from service.v2 import described, repository
 from service.v2.infer import Infer
 from service.v2.metadata import metadata_of, versions_of
@@ -23,20 +23,20 @@ _VERSION = {200: example(described.MODEL), **described.refusals(errors.VersionNo
 _READY = {200: example(described.MODEL_READY), **described.refusals(errors.ModelNotFound, ModelUnavailable)}
 
 
-def router(hosting: Hosting, infer: Infer, limits: Limits, admin: Admin, release: str) -> APIRouter:
+def router(hosting: Hosting, infer: Infer, limits: Limits, release: str) -> APIRouter:
     """The routes under /v2."""
     routes = APIRouter(tags=[described.TAG], responses=described.ANY_ERROR)
     routes.include_router(_server(hosting, release))
     routes.include_router(_models(hosting))
     routes.include_router(_inference(infer))
-    routes.include_router(repository.router(hosting, limits, admin))
+    routes.include_router(repository.router(hosting, limits))
     return routes
 
 
 def _server(hosting: Hosting, release: str) -> APIRouter:
     routes = APIRouter(prefix="/v2")
 
-    @routes.get("", summary="What the server is", responses={200: example(described.SERVER)})
+    @routes.get("", summary="What the server is", responses={200: example(described.SERVER), **described.ACCESS})
     @routes.get("/", include_in_schema=False)
     async def get_server_metadata() -> ServerMetadata:
         return ServerMetadata(name="hangtag", version=release, extensions=EXTENSIONS)
@@ -61,7 +61,7 @@ def _server(hosting: Hosting, release: str) -> APIRouter:
 
 
 def _models(hosting: Hosting) -> APIRouter:
-    routes = APIRouter(prefix="/v2/models/{model}")
+    routes = APIRouter(prefix="/v2/models/{model}", responses=described.ACCESS)
 
     @routes.get("", summary="What a model takes and gives", responses=_MODEL)
     async def get_model_metadata(model: Name) -> ModelMetadata:
@@ -74,20 +74,26 @@ def _models(hosting: Hosting) -> APIRouter:
 
     @routes.get("/ready", summary="A model answers", responses=_READY)
     async def is_model_ready(model: Name) -> ModelReadiness:
-        return ModelReadiness(name=hosting.get(model, STABLE).name, ready=True)
+        return _readiness(hosting.get(model, STABLE))
 
     @routes.get("/versions/{version}/ready", summary="A certain version answers", responses=_READY)
     async def is_version_ready(model: Name, version: Version) -> ModelReadiness:
-        return ModelReadiness(name=hosting.get(model, version).name, ready=True)
+        return _readiness(hosting.get(model, version))
 
     return routes
 
 
+def _readiness(hosted: HostedModel) -> ModelReadiness:
+    if hosted.is_stuck:
+        raise ModelUnavailable(f"A runner of {hosted.name} {hosted.version} does not come back; others answer.")
+    return ModelReadiness(name=hosted.name, ready=True)
+
+
 def _inference(infer: Infer) -> APIRouter:
-    routes = APIRouter(prefix="/v2/models/{model}")
+    routes = APIRouter(prefix="/v2/models/{model}", responses=described.ACCESS)
     what: Json = {
         "response_model": InferResponse,
-        "responses": {200: described.INFERENCE},
+        "responses": {200: described.INFERENCE, **described.refusals(*REFUSALS)},
         "openapi_extra": {"parameters": TERMS, "requestBody": described.inference_body()},
     }
 

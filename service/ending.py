@@ -1,0 +1,23 @@
+"""How a process of the service ends: with which code, and without waiting for threads that nobody can end."""
+
+import logging
+import os
+import sys
+import threading
+
+ALL_ANSWERED = 0
+GAVE_UP_REQUESTS = 1
+REPLACE_ME = os.EX_TEMPFAIL  # 75: this process cannot go on, and another one can
+
+
+def leave(code: int) -> int:
+    """Give the code back; where threads are left, end the process with it, here and now.
+
+    Python waits for its threads at the end, and one that is stuck in a library would keep the process for ever.
+    """
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
