@@ -118,7 +118,6 @@ class _Exchange:
         self._is_counted = True
         record = self.record
         record.seconds = perf_counter() - record.started
-        record.key = self._state.get("key")
         record.route = getattr(self._scope.get("route"), "path", UNMATCHED)
         self._metrics.answered(record.method, record.route, record.status, record.seconds)
 
