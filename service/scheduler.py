@@ -120,7 +120,7 @@ class Scheduler(Generic[Item, Result]):
         self._loop = asyncio.get_running_loop()
         self._bounds = Bounds(limits)
         self._lock = Lock()  # for the next five
-        self._idle = [hire() for _ in range(runners)]
+        self._idle = deque(hire() for _ in range(runners))
         self._turns: set[_Turn[Item, Result]] = set()
         self._lost: set[_Turn[Item, Result]] = set()
         self._lanes: Lanes[_Entry[Item, Result]] = Lanes()
@@ -229,7 +229,7 @@ class Scheduler(Generic[Item, Result]):
         with self._lock:
             turn = None
             if self._idle and (batch := self._take()):
-                turn = _Turn(batch, self._idle.pop(), Attempt())
+                turn = _Turn(batch, self._idle.popleft(), Attempt())
                 self._turns.add(turn)
             self._observer.queued(self.waiting)
             return turn

@@ -88,7 +88,7 @@ def test_a_runner_that_hangs_turns_ready_to_503_within_5_seconds_and_is_replaced
     tmp_path: Path,
 ):
     publish(tmp_path, model=graph(extra=deaf_at(77)))
-    with Service(tmp_path, "--runners", "2", "--cache-bytes", "0") as running:
+    with Service(tmp_path, "--runners", "2", "--max-batch", "1", "--cache-bytes", "0") as running:
         refusals = []
         with Load(running) as load:
             started = time.monotonic()

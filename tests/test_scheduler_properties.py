@@ -347,7 +347,8 @@ def _not_replaced(self: Any) -> int:
     before = len(self._idle)
     with planted(Scheduler, "_dispatch", lambda _self: None):
         replaced = _look_after(self)
-    del self._idle[before:]
+    while len(self._idle) > before:
+        self._idle.pop()
     self._dispatch()
     return replaced
 
