@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from random import Random
@@ -56,6 +56,12 @@ class Mixture:
         [kind] = self._random.choices([*self._kinds], [*self._kinds.values()])
         return kind(self._random.choice(self._cards))
 
+    def everything(self) -> Iterator[Ask]:
+        """Each picture, and full batches, to each model: all that makes it take more memory once, and keep it."""
+        for card in self._cards:
+            yield from (Ask("each", _classify(card), picture) for picture in self._pictures)
+            yield from (self._pixels(card, _MOST_IMAGES) for _ in range(_MOST_IMAGES))
+
     def _photo(self) -> bytes:
         """Small ones are drawn more often than large ones, and some come again."""
         [photo] = self._random.choices(self._pictures, [1 / (len(file) + 10_000) for file in self._pictures])
@@ -78,7 +84,10 @@ class Mixture:
         return _infer("infer photos", card, "image_bytes", "BYTES", [len(photos)], data)
 
     def _infer_pixels(self, card: ModelCard) -> Ask:
-        shape = [self._random.randint(1, _MOST_IMAGES), *card.input.shape]
+        return self._pixels(card, self._random.randint(1, _MOST_IMAGES))
+
+    def _pixels(self, card: ModelCard, images: int) -> Ask:
+        shape = [images, *card.input.shape]
         data = self._random.randbytes(prod(shape))
         return _infer("infer pixels", card, "image", "UINT8", shape, data)
 

@@ -1,5 +1,6 @@
 """Far more clients than there are places: what is answered, how soon others are refused, and how soon it is over."""
 
+import resource
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -110,6 +111,7 @@ def _rate(answers: Sequence[Answer], begin: float, end: float) -> float:
 def run(arguments: Sequence[str]) -> int:
     """Measure; returns 0 when all is as claimed, else 1."""
     options = OverloadOptions.parse("bench overload", arguments)
+    _allow_connections()
     repository = Repository(options.models)
     codes = []
     for name in options.model.split(","):
@@ -122,6 +124,12 @@ def run(arguments: Sequence[str]) -> int:
             _show(found, options.seconds)
             codes.append(report([*_findings(found)]))
     return max(codes)
+
+
+def _allow_connections() -> None:
+    """Let this process, and those that it starts, open as many files as the system lets them, not its usual 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _measure(options: OverloadOptions, service: Served, url: str, images: list[bytes], comes_back: ComesBack) -> Found:

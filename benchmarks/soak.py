@@ -26,13 +26,13 @@ from benchmarks.finding import Finding, report
 from benchmarks.mixture import Ask, Mixture
 from benchmarks.rests import Rest, Rests, findings
 from benchmarks.serving import Served, serving
+from service.keys.file import KeysFile
+from service.keys.key import make
 
 _LOST = 0  # the status of a request that got no answer
 _TIMEOUT = 60  # seconds
-_KEY = "soak"
 # Scores are kept in so little that it is full at once; so few have a place that some find none.
-_SERVICE = ("--admin-key", _KEY, "--cache-bytes", "65536", "--max-items", "32", "--log-level", "error")
-_HEADERS = {"Authorization": f"Bearer {_KEY}"}
+_SERVICE = ("--anonymous", "--cache-bytes", "65536", "--max-items", "32", "--log-level", "error")
 _SHOWN = 10  # surprises that are printed one by one
 _MIB = 2**20
 _BAR = "{desc}: {n:.0f} of {total:.0f} s [{bar}] {postfix}"
@@ -62,12 +62,13 @@ class SoakOptions(Options):
 def run(arguments: Sequence[str]) -> int:
     """Soak; returns 0 when all was answered as it should be and nothing grows, else 1."""
     options = SoakOptions.parse("bench soak", arguments)
-    service = [*_SERVICE, "--workers", str(options.workers)]
+    kept, key = make("soak", ("admin",))
     with TemporaryDirectory() as folder:
-        models = Path(folder) / "models"
+        models, keys = Path(folder) / "models", Path(folder) / "keys.json"
         shutil.copytree(options.models, models, ignore=shutil.ignore_patterns(TUNING_FILE))
-        with serving(models, service) as served:
-            soak = Soak(options, Repository(models), served)
+        KeysFile(keys=(kept,)).write(keys)
+        with serving(models, [*_SERVICE, "--keys", str(keys), "--workers", str(options.workers)]) as served:
+            soak = Soak(options, Repository(models), served, key)
             is_whole = uvloop.run(soak.run())
     code = soak.report()
     if options.plot:
@@ -80,8 +81,9 @@ def run(arguments: Sequence[str]) -> int:
 class Soak:
     """One soak of one service: `rests` is what was held between the rounds, `surprises` what was not to be answered."""
 
-    def __init__(self, options: SoakOptions, repository: Repository, service: Served) -> None:
+    def __init__(self, options: SoakOptions, repository: Repository, service: Served, key: str) -> None:
         self._options = options
+        self._key = key
         self._repository = repository
         self._service = service
         self._random = Random(options.seed)  # noqa: S311 - no secret
@@ -96,6 +98,7 @@ class Soak:
     async def run(self) -> bool:
         """Ask and rest by turns until the time is over; returns False when Ctrl-C ended it before."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._stopped.set)
+        await self._warm_up()
         end = monotonic() + self._options.seconds
         with tqdm(desc="soaking", total=self._options.seconds, unit="s", bar_format=_BAR) as progress:
             while monotonic() < end and not self._stopped.is_set():
@@ -105,13 +108,25 @@ class Soak:
                 progress.update(min(rest.seconds, self._options.seconds) - progress.n)
         return not self._stopped.is_set()
 
+    async def _warm_up(self) -> None:
+        """Ask everything there is to ask once, so that what is taken for it is not taken for a leak."""
+        todo = self._mixture.everything()
+
+        async def ask(client: httpx.AsyncClient) -> None:
+            for each in todo:
+                await self._send(client, each)
+
+        async with self._client() as client, asyncio.TaskGroup() as group:
+            for _ in range(self._options.clients):
+                group.create_task(ask(client))
+
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self._service.url, timeout=_TIMEOUT)
+
     async def _round(self) -> None:
         """Let all clients ask for a while, over connections that end with the round."""
         end = monotonic() + self._options.round_seconds
-        async with (
-            httpx.AsyncClient(base_url=self._service.url, timeout=_TIMEOUT) as client,
-            asyncio.TaskGroup() as group,
-        ):
+        async with self._client() as client, asyncio.TaskGroup() as group:
             group.create_task(self._try_versions(client))
             for _ in range(self._options.clients):
                 group.create_task(self._ask(client, end))
@@ -166,9 +181,10 @@ class Soak:
                 Rollout(stable=other, previous=newest),
             )
         )
+        headers = {"Authorization": f"Bearer {self._key}"}
         for labels in (tried, Rollout()):
             labels.write(folder)
-            await self._send(client, Ask("reload", "/v1/admin/reload", b"", _HEADERS, frozenset((200,))))
+            await self._send(client, Ask("reload", "/v1/admin/reload", b"", headers, frozenset((200,))))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._options.round_seconds / 3):
                     await self._stopped.wait()

@@ -7,6 +7,7 @@ from math import ceil, inf
 from pathlib import Path
 from time import time
 
+from limits import RateLimitItem
 from starlette.types import Scope as Request
 
 from artifact.errors import KeyMissing, KeysInvalid, KeyUnknown, RateLimited, ReloadFailed, ScopeMissing
@@ -14,6 +15,7 @@ from service.keys.file import KeysFile
 from service.keys.key import Key, Scope, id_of, rate_of
 from service.metrics import Metrics
 from service.rates import Bucket
+from service.record import RECORD
 from service.settings import Settings
 
 logger = logging.getLogger("hangtag")
@@ -52,7 +54,7 @@ class Access:
         self._metrics = metrics
         self._folder = folder
         self._holders: dict[bytes, Holder] = {}  # by id
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}  # by id
         self._nobody, self._missing, self._stranger = (
             metrics.key_requests.labels(*of)
             for of in (("none", "accepted"), ("none", "missing"), ("unknown", "unknown"))
@@ -66,14 +68,14 @@ class Access:
             return
         try:
             self._adopt(KeysFile.read(self._path))
-        except KeysInvalid as error:
+        except (KeysInvalid, OSError) as error:
             self._metrics.key_loads.labels("failed").inc()
             logger.error("keys: %s Those from before stay.", error)  # noqa: TRY400 - it says all there is
             raise ReloadFailed(f"{error} The keys from before stay.") from error
         logger.info("keys: %d are good", len(self._holders))
 
     def admit(self, request: Request, needed: Scope) -> None:
-        """Count a request for its key, whose name its state gets; raises an AccessDenied or RateLimited."""
+        """Count a request for its key, whose name its record gets; raises an AccessDenied or RateLimited."""
         brought = _key_in(request) if self._path else None
         if brought is None:
             self._admit_anybody(needed)
@@ -82,9 +84,8 @@ class Access:
         if time() >= holder.expires:
             holder.expired.inc()
             raise KeyUnknown(f"The key {holder.name} is good no more; ask for a new one.")
-        state = request["state"]
-        state["key"] = holder.name
-        self._admit_in_time(holder, state)
+        request[RECORD].key = holder.name
+        self._admit_in_time(holder, request["state"])
         if needed not in holder.scopes and needed not in self._for_all:
             holder.scope.inc()
             raise ScopeMissing(f"The key {holder.name} may not do this; it would need the scope {needed}.")
@@ -123,18 +124,17 @@ class Access:
 
     def _adopt(self, file: KeysFile) -> None:
         """Let these be the keys; one whose rate is as before has as much left of it as before."""
-        before, self._buckets = self._buckets, {}
-        self._holders = {key.id.encode(): Holder(key, self._bucket(key, before), self._metrics) for key in file.keys}
+        buckets = {key.id: self._bucket(key.id, rate_of(key.rate)) for key in file.keys if key.rate}
+        self._holders = {key.id.encode(): Holder(key, buckets.get(key.id), self._metrics) for key in file.keys}
+        self._buckets = buckets
         self._metrics.key_loads.labels("ok").inc()
 
-    def _bucket(self, key: Key, before: dict[str, Bucket]) -> Bucket | None:
-        if key.rate is None:
-            return None
-        rate = rate_of(key.rate)
-        name = f"rate-{key.id}-{rate.amount}-{rate.get_expiry()}"
-        bucket = before.pop(name, None) or Bucket(rate, self._folder and self._folder / name)
-        self._buckets[name] = bucket
-        return bucket
+    def _bucket(self, identity: str, rate: RateLimitItem) -> Bucket:
+        known = self._buckets.get(identity)
+        if known and known.rate == rate:
+            return known
+        name = f"rate-{identity}-{rate.amount}-{rate.get_expiry()}"
+        return Bucket(rate, self._folder and self._folder / name)
 
 
 def charge(request: Request, images: int) -> None:

@@ -21,8 +21,8 @@ from service.settings import LogFormat, Settings
 
 logger = logging.getLogger("hangtag")
 
-# They complain of each bad body that a client sends; what was wrong with it is on the request's own line.
-_TALKATIVE = ("PIL", "python_multipart")
+# They complain of what clients send, and repeat it; what was wrong with a request is on its own line.
+_TALKATIVE = ("PIL", "opentelemetry.trace", "python_multipart")
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def _completed(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDi
     line.pop("color_message", None)  # uvicorn's, the same once more
     line["pid"] = os.getpid()
     if record := current.get(None):
-        line["request_id"], line["trace_id"] = record.request_id, record.trace.trace_id
+        line["request_id"], line["trace_id"] = record.request_id, record.trace_id
     return line
 
 

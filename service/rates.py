@@ -24,13 +24,15 @@ class Bucket:
     """
 
     def __init__(self, rate: RateLimitItem, file: Path | None = None, clock: Callable[[], float] = monotonic) -> None:
+        self.rate = rate
         self._clock = clock
         self._tokens, self._seconds = rate.amount, rate.get_expiry()
         self._each = self._seconds / self._tokens
         self._file = -1 if file is None else os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if file is not None:
-            os.ftruncate(self._file, _MOMENT.size)
             finalize(self, os.close, self._file)  # when no request has it any more
+            # A byte more than is needed: now there is memory for all. Where it ran out later, we would be killed.
+            os.pwrite(self._file, b"\0", _MOMENT.size)
         self._memory = mmap(self._file, _MOMENT.size)
         self.policy = f'"images";q={self._tokens};w={self._seconds}'.encode()
 

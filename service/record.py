@@ -1,7 +1,6 @@
 """What is known of one request: told by whoever learns of it, and read by the log and by spans when it has ended."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from time import perf_counter, time_ns
 from typing import Protocol
 
@@ -19,26 +18,32 @@ _OUTCOMES = {429: "rejected", 499: "cancelled", 503: "rejected", 504: "expired"}
 _PROBES = ("/live", "/ready", "/startup", "/metrics")
 
 
-@dataclass(slots=True, eq=False)
 class Record:
-    """One request; the model's version is the one that answered, or would have."""
+    """One request; the model's version is the one that answered, or would have.
 
-    request_id: str
-    trace: Trace
-    method: str
-    route: str = UNMATCHED  # its template
-    status: int = 0
+    `trace` is what its caller says of the trace that it is a part of, and None where it says nothing.
+    """
+
+    route = UNMATCHED  # its template
+    status = 0
     code: str | None = None  # of the problem that it ended in
+    key: str | None = None  # the name of the one that it brought
     model: str | None = None
     version: str | None = None
-    images: int = 0
+    images = 0
     cache: Source | None = None  # of several images, the farthest
-    body_bytes: int = 0
-    stages: Stages = field(default_factory=Stages)
-    started: float = field(default_factory=perf_counter)
-    started_ns: int = field(default_factory=time_ns)  # the same, since 1970
-    seconds: float = 0
+    body_bytes = 0
+    seconds = 0.0
     span_id: str | None = None  # where a span of it is exported
+
+    def __init__(self, request_id: str, trace_id: str, trace: Trace | None, method: str) -> None:
+        self.request_id = request_id
+        self.trace_id = trace_id
+        self.trace = trace
+        self.method = method
+        self.stages = Stages()
+        self.started = perf_counter()
+        self.started_ns = time_ns()  # the same, since 1970
 
     @property
     def outcome(self) -> str:
@@ -50,7 +55,12 @@ class Record:
     @property
     def is_probe(self) -> bool:
         """Whether a machine asked how the service is, as it does all day."""
-        return self.route.endswith(_PROBES)
+        return self.method == "GET" and self.route.endswith(_PROBES)
+
+    @property
+    def ended(self) -> float:
+        """When its answer was out, in seconds of `perf_counter`."""
+        return self.started + self.seconds
 
     def nanoseconds(self, moment: float) -> int:
         """A moment of `perf_counter` in nanoseconds since 1970; a clock that is set meanwhile changes nothing."""

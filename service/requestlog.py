@@ -2,10 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
-from time import monotonic
 from typing import Any
 
 from service.record import Record
@@ -20,22 +17,22 @@ _LEVELS = {"rejected": logging.WARNING, "expired": logging.WARNING, "failed": lo
 class RequestLog:
     """Writes up to `per_second` lines a second for requests that ended alike, and says how many it left out.
 
-    Alike are those that ended in the same code; of those that went well, slow ones are a kind of their own. A defect
-    of ours is always written.
+    Alike are those that ended in the same code; of those that went well, slow ones are a kind of their own. What
+    failed is always written.
     """
 
-    def __init__(self, per_second: int, now: Callable[[], float] = monotonic) -> None:
+    def __init__(self, per_second: int) -> None:
         self._per_second = per_second
-        self._now = now
         self._kinds: defaultdict[tuple[int, str], _Kind] = defaultdict(_Kind)
 
     def ended(self, record: Record) -> None:
         """Write the request's line, or count it for the next one of its kind."""
-        level = logging.DEBUG if record.is_probe else _LEVELS.get(record.outcome, logging.INFO)
+        outcome = record.outcome
+        level = logging.DEBUG if record.is_probe else _LEVELS.get(outcome, logging.INFO)
         if not logger.isEnabledFor(level):
             return
-        kind = self._kinds[level, _alike(record)]
-        if record.status == HTTPStatus.INTERNAL_SERVER_ERROR or kind.grant(int(self._now()), self._per_second):
+        kind = self._kinds[level, record.code or ("slow" if record.seconds > SLOW_SECONDS else outcome)]
+        if outcome == "failed" or kind.grant(int(record.ended), self._per_second):
             logger.log(level, "request", extra=_fields(record) | kind.suppressed())
 
     def close(self) -> None:
@@ -69,24 +66,19 @@ class _Kind:
         return {"suppressed": left_out} if left_out else {}
 
 
-def _alike(record: Record) -> str:
-    """What the request has in common with those that it shares its lines with."""
-    return record.code or ("slow" if record.seconds > SLOW_SECONDS else record.outcome)
-
-
 def _fields(record: Record) -> dict[str, Any]:
     """What the line says; what is not known of the request is left out."""
-    trace = record.trace
     known = {
         "request_id": record.request_id,
-        "trace_id": trace.trace_id,
-        "parent_id": trace.parent_id,
+        "trace_id": record.trace_id,
+        "parent_id": record.trace.parent_id if record.trace else None,
         "span_id": record.span_id,
         "method": record.method,
         "route": record.route,
         "status": record.status,
         "outcome": record.outcome,
         "code": record.code,
+        "key": record.key,
         "model": record.model,
         "version": record.version,
         "images": record.images or None,

@@ -13,7 +13,7 @@ from artifact.errors import AddressInUse, AddressUnavailable
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BACKLOG = 2048  # connections that wait to be accepted
-_DOORS = 16
+_DOORS = 4  # each more costs every new connection a few microseconds
 
 _ARRIVAL_TICKS, _TICK_SECONDS = 25, 0.01  # for a request on its way, when nobody new is let in
 
@@ -105,7 +105,7 @@ def let_reloads_through() -> None:
 def doors(listener: socket.socket) -> list[socket.socket]:
     """A listening socket several times over: libuv takes one connection from each in a turn of the event loop.
 
-    In a flood a turn takes a tenth of a second, and a new client, such as a probe, would wait for one who came before.
+    In a flood turns are long, and a new client, such as a probe, would wait one for each client that came before it.
     """
     return [listener, *(listener.dup() for _ in range(_DOORS - 1))]
 

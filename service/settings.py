@@ -113,8 +113,8 @@ class Settings(Options):
         """Raises OptionInvalid where other machines could ask without a key, and nobody said that they may."""
         if self.keys is None and not self.anonymous and not _is_loopback(self.host):
             raise OptionInvalid(
-                f"--host: whoever reaches {self.host} could ask; make one (`hangtag keys add NAME`) and name its file "
-                "by --keys, or say --anonymous where all may ask who reach it."
+                f"--host: whoever reaches {self.host} could ask. Make keys (`hangtag keys add NAME`), and name their "
+                "file by --keys; or say --anonymous where all may ask who reach it."
             )
 
 

@@ -18,7 +18,6 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from service.record import OTHER, SERVER_ERRORS, UNMATCHED, Record
-from service.trace import Trace
 
 _LAST_SECONDS = 2.0
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
@@ -47,15 +46,16 @@ class Spans:
 
     def ended(self, record: Record) -> None:
         """Have the spans of a request sent soon, if it is sampled; the record gets the id of its own one."""
-        if record.is_probe or not self._is_sampled(record.trace):
+        if record.is_probe or not self._is_sampled(record):
             return
-        whole = _new(record.trace)
+        state = TraceState.from_header([record.trace.state]) if record.trace else None
+        whole = _new(record, state)
         record.span_id = f"{whole.span_id:016x}"
         for stage, started, ended in record.stages.passages():
             self._processor.on_end(
                 self._span(
                     stage,
-                    _new(record.trace),
+                    _new(record, state),
                     whole,
                     attributes={"hangtag.batch_size": record.stages.batch_size} if stage == "infer" else {},
                     start_time=record.nanoseconds(started),
@@ -66,12 +66,12 @@ class Spans:
             self._span(
                 record.method if record.route == UNMATCHED else f"{record.method} {record.route}",
                 whole,
-                _caller(record.trace),
+                _caller(record),
                 attributes=_attributes(record),
                 kind=SpanKind.SERVER,
                 status=_FAILED if record.status in SERVER_ERRORS else _UNSET,
                 start_time=record.started_ns,
-                end_time=record.nanoseconds(record.started + record.seconds),
+                end_time=record.nanoseconds(record.ended),
             )
         )
 
@@ -81,23 +81,22 @@ class Spans:
         closing.start()
         closing.join(_LAST_SECONDS)
 
-    def _is_sampled(self, trace: Trace) -> bool:
-        if trace.is_sampled is None:
-            return int(trace.trace_id, 16) & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
-        return trace.is_sampled
+    def _is_sampled(self, record: Record) -> bool:
+        if record.trace:
+            return record.trace.is_sampled
+        return int(record.trace_id, 16) & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound
 
 
-def _caller(trace: Trace) -> SpanContext | None:
+def _caller(record: Record) -> SpanContext | None:
     """The span that called us."""
-    if trace.parent_id is None:
+    if record.trace is None:
         return None
-    return SpanContext(int(trace.trace_id, 16), int(trace.parent_id, 16), is_remote=True, trace_flags=_SAMPLED)
+    return SpanContext(int(record.trace_id, 16), int(record.trace.parent_id, 16), is_remote=True, trace_flags=_SAMPLED)
 
 
-def _new(trace: Trace) -> SpanContext:
-    """A span of ours in a trace."""
-    state = TraceState.from_header([trace.state]) if trace.state else None
-    return SpanContext(int(trace.trace_id, 16), _ids.getrandbits(64), False, _SAMPLED, state)  # noqa: FBT003 - not remote
+def _new(record: Record, state: TraceState | None) -> SpanContext:
+    """A new span in the trace of a request."""
+    return SpanContext(int(record.trace_id, 16), _ids.getrandbits(64), False, _SAMPLED, state)  # noqa: FBT003 - not remote
 
 
 def _attributes(record: Record) -> dict[str, str | int]:
@@ -111,6 +110,7 @@ def _attributes(record: Record) -> dict[str, str | int]:
         "hangtag.request.id": record.request_id,
         "hangtag.outcome": record.outcome,
         "hangtag.code": record.code,
+        "hangtag.key": record.key,
         "hangtag.model.name": record.model,
         "hangtag.model.version": record.version,
         "hangtag.images": record.images or None,

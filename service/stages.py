@@ -20,12 +20,12 @@ class Stages:
     __slots__ = ("_told", "batch_size")
 
     def __init__(self) -> None:
-        self._told: list[Passage] = []
+        self._told: list[tuple[Stage, float, float]] = []
         self.batch_size = 0  # of the largest run that one of its images was in; 0 where none was run
 
     def passed(self, stage: Stage, started: float, ended: float) -> None:
         """The request, or one of its images, was in a stage."""
-        self._told.append(Passage(stage, started, ended))
+        self._told.append((stage, started, ended))
 
     def ran(self, size: int, started: float, ended: float) -> None:
         """An image was in a run of so many."""
@@ -35,7 +35,7 @@ class Stages:
     def passages(self) -> list[Passage]:
         """When it was in each stage, by start; several images that were there at the same time count once."""
         merged: list[Passage] = []
-        for passage in sorted(self._told):
+        for passage in map(Passage._make, sorted(self._told)):
             last = merged[-1] if merged else None
             if last and last.stage == passage.stage and passage.started <= last.ended:
                 merged[-1] = last._replace(ended=max(last.ended, passage.ended))

@@ -17,7 +17,7 @@ from service.metrics import Metrics
 from service.pace import Pace
 from service.problems import answer
 from service.record import OTHER, RECORD, UNMATCHED, Record, Reporter, current
-from service.trace import TRACEPARENT, Trace, trace_of
+from service.trace import TRACEPARENT, trace_of
 
 logger = logging.getLogger("hangtag")
 
@@ -131,8 +131,10 @@ def _record(scope: Scope, headers: Mapping[bytes, bytes]) -> Record:
     """What is known of a request by its head: the client's ids where they are short and plain, else a new one."""
     new = f"{_ids.getrandbits(128):032x}"
     given = headers.get(b"x-request-id", b"")
+    trace = trace_of(scope["headers"]) if TRACEPARENT in headers else None
     return Record(
         given.decode() if _SAFE_ID.fullmatch(given) else new,
-        (trace_of(scope["headers"]) if TRACEPARENT in headers else None) or Trace(new),
+        trace.trace_id if trace else new,
+        trace,
         scope["method"] if scope["method"] in _METHODS else OTHER,
     )

@@ -13,11 +13,11 @@ _SAMPLED = 1  # the flag
 
 
 class Trace(NamedTuple):
-    """A trace, and who called us in it; `is_sampled` is what the caller decided on spans, None where nobody did."""
+    """A trace, the span in it that called us, and whether spans of it are wanted."""
 
     trace_id: str  # 32 hex digits
-    parent_id: str | None = None  # 16
-    is_sampled: bool | None = None
+    parent_id: str  # 16
+    is_sampled: bool
     state: str = ""  # what other tracing systems noted; passed on as it came
 
 

@@ -245,7 +245,8 @@ def publish(
     scores = Session(sealed(trained, described) if trained else model, described).run(pixels)
     GoldenSamples(images, pixels, scores).save(staged / GOLDEN_FILE)
     files = [MODEL_FILE, GOLDEN_FILE]
-    (staged / REPORT_FILE).parent.mkdir()
+    if report is not None or predictions is not None:
+        (staged / REPORT_FILE).parent.mkdir()
     if report is not None:
         files.append(REPORT_FILE)
         (staged / REPORT_FILE).write_bytes(report)

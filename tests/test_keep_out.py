@@ -3,6 +3,7 @@
 import ast
 import re
 import socket
+import tomllib
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
@@ -81,6 +82,15 @@ def test_nothing_is_unpickled_and_keras_files_are_loaded_in_safe_mode():
                 assert options["safe_mode"] == "True", name
                 loads += 1
     assert loads >= 4
+
+
+def test_no_rule_of_bandit_is_passed_over_without_a_reason():
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
+    assert rules["select"] == ["ALL"]
+    assert not [rule for rule in rules["ignore"] if re.fullmatch(r"S\d*", rule)]
+    for name, path in sources("artifact", "benchmarks", "deploy", "export", "service", "tests", "training"):
+        for line in path.read_text().splitlines():
+            assert not re.search(r"# noqa: ?([A-Z0-9]+, ?)*S\d+(?!.*( - | \())", line), (name, line)
 
 
 # Pages.

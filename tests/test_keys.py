@@ -4,6 +4,7 @@ import re
 import signal
 import stat
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,14 +13,14 @@ import httpx
 import pytest
 
 import hangtag
+from keyed import RELOAD, Keyed
 from service.keys.command import SUBCOMMANDS
 from service.keys.file import KeysFile
 from service.scopes import scope_needed
 from service.settings import Settings
-from support import CLASSIFY, HANGTAG, OPERATOR, PATIENCE, Connection, Service, code, new_key, operated, png
+from support import CLASSIFY, HANGTAG, OPERATOR, PATIENCE, Connection, Service, code, eventually, new_key, operated, png
 
 EVERY = "0.0.0.0"  # noqa: S104 - what is tried
-RELOAD = "/v1/admin/reload"
 Keys = dict[str, dict[str, str]]
 Said = pytest.CaptureFixture[str]
 
@@ -258,6 +259,11 @@ def test_requests_are_counted_by_key_and_nothing_of_a_key_is_shown(guarded: Serv
     assert "stranger" not in shown
 
 
+def test_the_log_names_the_key_of_a_request(guarded: Service, keys: Keys):
+    assert code(ask(guarded, keys["ops"])) == (403, "scope_missing")
+    assert "scope_missing" in guarded.wait_for(r"(.*\bkey=ops\b.*)")
+
+
 # Where nobody says who may ask.
 
 
@@ -295,36 +301,56 @@ def test_without_keys_anybody_may_ask_and_nobody_may_do_more(service: Service):
 # While the service runs.
 
 
-def test_a_revoked_key_opens_nothing_after_a_reload_and_a_new_one_does(models: Path, file: Path):
-    first = new_key(file, "classify", name="first")
-    admin = new_key(file, "admin")
-    with Service(models, "--keys", str(file)) as service:
-        assert ask(service, first).status_code == 200
-        second = new_key(file, "classify", name="second")
-        assert code(ask(service, second)) == (401, "key_unknown")
-        assert command("revoke", "first", file=file) == 0
-        service.signal(signal.SIGHUP)
-        service.wait_for(r"(keys: 2 are good)")
-        assert code(ask(service, first)) == (401, "key_unknown")
-        assert ask(service, second).status_code == 200
-        assert service.metric("hangtag_key_requests_total", key="second", outcome="accepted") == 1
-        third = new_key(file, "classify", name="third")
-        assert ask(service, admin, RELOAD).status_code == 200
-        assert ask(service, third).status_code == 200
+@pytest.fixture(scope="module")
+def keyed(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    """Each test has keys of its own in it."""
+    with Keyed(models, tmp_path_factory.mktemp("keyed") / "keys.json") as running:
+        yield running
 
 
-def test_a_command_that_is_told_of_a_service_lets_it_know(
-    models: Path, file: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch
-):
-    shop, admin = new_key(file, "classify", name="shop"), new_key(file, "admin")
-    with Service(models, "--keys", str(file)) as service:
-        assert ask(service, shop).status_code == 200
-        monkeypatch.setenv("HANGTAG_API_KEY", admin["Authorization"].removeprefix("Bearer "))
-        assert command("revoke", "shop", "--url", service.url, file=file) == 0
-        assert code(ask(service, shop)) == (401, "key_unknown")
-        assert command("add", "shop", "--url", service.url, file=file) == 0
-        text = capsys.readouterr().out.splitlines()[-1]
-        assert ask(service, {"Authorization": f"Bearer {text}"}).status_code == 200
+@pytest.fixture(scope="module")
+def pair(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    """The same with two workers."""
+    with Keyed(models, tmp_path_factory.mktemp("pair") / "keys.json", "--workers", "2") as running:
+        running.wait_for(r"(started): 1 of 1 models are ready")
+        yield running
+
+
+def test_a_revoked_key_opens_nothing_after_a_reload_and_a_new_one_does(keyed: Keyed):
+    first = keyed.key("first")
+    assert ask(keyed, first).status_code == 200
+    second = new_key(keyed.file, "classify", name="second")
+    assert code(ask(keyed, second)) == (401, "key_unknown")
+    keyed.revoke("first")
+    keyed.signal(signal.SIGHUP)
+    eventually(lambda: ask(keyed, second).status_code == 200)
+    assert code(ask(keyed, first)) == (401, "key_unknown")
+    assert keyed.metric("hangtag_key_requests_total", key="second", outcome="accepted") == 1
+
+
+def test_a_command_that_is_told_of_a_service_lets_it_know(keyed: Keyed, capsys: Said, monkeypatch: pytest.MonkeyPatch):
+    shop = keyed.key("shop")
+    assert ask(keyed, shop).status_code == 200
+    monkeypatch.setenv("HANGTAG_API_KEY", keyed.operator["Authorization"].removeprefix("Bearer "))
+    assert command("revoke", "shop", "--url", keyed.url, file=keyed.file) == 0
+    assert code(ask(keyed, shop)) == (401, "key_unknown")
+    assert command("add", "shop", "--url", keyed.url, file=keyed.file) == 0
+    text = capsys.readouterr().out.splitlines()[-1]
+    assert ask(keyed, {"Authorization": f"Bearer {text}"}).status_code == 200
+
+
+def test_a_file_that_is_damaged_later_takes_nothing_from_anybody(keyed: Keyed):
+    key = keyed.key("kept")
+    good, failed = keyed.file.read_text(), keyed.metric("hangtag_key_loads_total", outcome="failed")
+    keyed.file.write_text(good[:-20])
+    refused = keyed.reload()
+    assert code(refused) == (422, "reload_failed")
+    assert "The keys from before stay." in refused.json()["detail"]
+    assert ask(keyed, key).status_code == 200
+    assert keyed.metric("hangtag_key_loads_total", outcome="failed") == failed + 1
+    assert "is no file of API keys" in keyed.wait_for(r"(.*Those from before stay)")
+    keyed.file.write_text(good)
+    assert keyed.reload().status_code == 200
 
 
 def test_a_damaged_file_keeps_the_service_from_starting(models: Path, file: Path):
@@ -334,23 +360,6 @@ def test_a_damaged_file_keeps_the_service_from_starting(models: Path, file: Path
         ran = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
         assert f"{file} is no file of API keys" in ran.stderr
-
-
-def test_a_file_that_is_damaged_later_takes_nothing_from_anybody(models: Path, file: Path):
-    shop, admin = new_key(file, "classify", name="shop"), new_key(file, "admin")
-    with Service(models, "--keys", str(file)) as service:
-        good = file.read_text()
-        file.write_text(good[:-20])
-        refused = ask(service, admin, RELOAD)
-        assert code(refused) == (422, "reload_failed")
-        assert "The keys from before stay." in refused.json()["detail"]
-        service.signal(signal.SIGHUP)
-        service.wait_for(r"(is no file of API keys)")
-        assert ask(service, shop).status_code == 200
-        assert service.metric("hangtag_key_loads_total", outcome="failed") == 2
-        file.write_text(good)
-        assert ask(service, admin, RELOAD).status_code == 200
-        assert service.metric("hangtag_key_loads_total", outcome="ok") == 2
 
 
 def test_a_change_of_the_file_is_noticed_where_that_is_wanted(models: Path, tmp_path: Path):
@@ -371,13 +380,16 @@ def test_a_change_of_the_file_is_noticed_where_that_is_wanted(models: Path, tmp_
         assert ask(service, new).status_code == 200
 
 
-def test_all_workers_learn_of_a_revoked_key(models: Path, file: Path):
-    shop, admin = new_key(file, "classify", name="shop"), new_key(file, "admin")
-    with Service(models, "--keys", str(file), "--workers", "2") as service:
-        service.wait_for(r"(started): 1 of 1 models are ready")
-        assert command("revoke", "shop", file=file) == 0
-        assert ask(service, admin, RELOAD).status_code == 200
-        for _ in range(3):  # one was asked, and both were told
-            service.wait_for(r"(keys: 1 are good)")
-        assert {code(ask(service, shop)) for _ in range(10)} == {(401, "key_unknown")}
-        assert service.metric("hangtag_key_requests_total", key="unknown", outcome="unknown") == 10
+def test_all_workers_learn_of_a_revoked_key(pair: Keyed):
+    key = pair.key("gone")
+    eventually(lambda: {ask(pair, key).status_code for _ in range(10)} == {200})
+    pair.revoke("gone")
+    assert pair.reload().status_code == 200
+    eventually(lambda: {ask(pair, key).status_code for _ in range(10)} == {401})
+    assert pair.metric("hangtag_key_requests_total", key="unknown", outcome="unknown") >= 10
+
+
+def test_a_rate_holds_for_all_workers_together(pair: Keyed):
+    key = pair.key("limited", "20/hour")
+    answers = Counter(ask(pair, key).status_code for _ in range(60))  # each on a connection of its own
+    assert answers[200] == 20

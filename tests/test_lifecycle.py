@@ -134,7 +134,7 @@ def test_a_port_in_use_is_refused_and_its_owner_goes_on(service: Service, models
 
 
 def test_an_address_that_is_not_ours_is_refused(models: Path):
-    refused = hangtag("serve", "--models", models, "--host", "192.0.2.1", "--port", "0")
+    refused = hangtag("serve", "--models", models, "--host", "192.0.2.1", "--port", "0", "--anonymous")
     assert refused.returncode == 1
     assert "Cannot listen on 192.0.2.1" in refused.stderr
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from io import BytesIO
 from pathlib import Path
 from typing import TextIO
@@ -22,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from open_inference import photos, post
 from service.logs import logged
 from service.settings import Settings
-from support import CLASSIFY, HANGTAG, PATIENCE, ROOT, Service, eventually, failing_at, graph, png, publish
+from support import CLASSIFY, HANGTAG, PATIENCE, ROOT, Service, eventually, failing_at, graph, new_key, png, publish
 
 ALL = ("--log-format", "json", "--log-requests-per-second", "100000")
 MARK = "hush-hush"
@@ -159,27 +159,36 @@ def test_probes_are_for_debugging(talking: Service, broken: Path):
         assert {line["level"] for line in probe(running)} == {"debug"}
 
 
-def test_no_image_key_or_query_is_ever_logged(broken: Path):
+def test_no_image_key_or_query_is_ever_logged(broken: Path, tmp_path: Path):
+    good = new_key(tmp_path / "keys.json", "classify", name="shop")
     text = PngInfo()
     text.add_text("Comment", MARK)
     hidden = BytesIO()
     Image.new("L", (8, 8), 77).save(hidden, "PNG", pnginfo=text)
     tagged = BytesIO()
     Image.new("L", (8, 8), 77).save(tagged, "TIFF", description=MARK)
-    headers = {"Authorization": f"Bearer {MARK}", "X-Request-Key": MARK, "Cookie": MARK}
-    with Service(broken, *ALL, "--log-level", "debug", "--admin-key", f"not-{MARK}") as running:
+    headers = {"X-Request-Key": MARK, "Cookie": MARK, **good}
+    with Service(broken, *ALL, "--log-level", "debug", "--keys", str(tmp_path / "keys.json")) as running:
         for image in (hidden.getvalue(), hidden.getvalue()[:-30], MARK.encode() * 100, tagged.getvalue()):
             running.ask(image, headers)
-            httpx.post(running.url + CLASSIFY, files={"image": (MARK, image, "image/png")}, timeout=PATIENCE)
-            form = {"Content-Type": f"multipart/form-data; boundary={MARK}"}
+            httpx.post(
+                running.url + CLASSIFY, files={"image": (MARK, image, "image/png")}, headers=headers, timeout=PATIENCE
+            )
+            form = headers | {"Content-Type": f"multipart/form-data; boundary={MARK}"}
             httpx.post(running.url + CLASSIFY, content=image, headers=form, timeout=PATIENCE)
         for path in (f"{CLASSIFY}?top_k={MARK}", f"/v1/models/{MARK}/classify", f"/{MARK}", "/v1/admin/reload"):
             httpx.post(running.url + path, headers=headers, timeout=PATIENCE)
+        refused = httpx.post(running.url + CLASSIFY, headers={"Authorization": f"Bearer {MARK}"}, timeout=PATIENCE)
+        assert refused.status_code == 401
         running.signal(signal.SIGTERM)
         assert running.wait() == 0
-    assert len(requests(running)) == 16
+    *known, unknown = requests(running)
+    assert len(known) == 16
+    assert {line["key"] for line in known} <= {"shop"}
+    assert shown(unknown, "code", "key") == ["key_unknown", None]
     assert "InferenceFailed" in running.log
     assert MARK not in running.log
+    assert good["Authorization"].removeprefix("Bearer ") not in running.log
 
 
 def test_under_load_lines_are_left_out_and_counted(broken: Path):
@@ -209,34 +218,65 @@ import logging, sys
 from service.logwriter import LogWriter
 
 writer = LogWriter(2)
-for _ in range(50):
+for _ in range(20):
     writer.emit(logging.makeLogRecord({"msg": sys.argv[1] * 20_000}))
+print("ready", flush=True)
+sys.stdin.read()
 writer.close()
 """
 
 
 def test_long_lines_of_several_processes_are_not_mixed_in_a_pipe():
     ours, theirs = os.pipe()
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITE_LONG_LINES, letter], cwd=ROOT, stderr=theirs) for letter in "abc"
-    ]
-    os.close(theirs)
-    with os.fdopen(ours) as lines:
-        assert sorted(lines) == sorted(f"{letter * 20_000}\n" for letter in "abc" * 50)
-    assert [writer.wait(PATIENCE) for writer in writers] == [0, 0, 0]
+    fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, 4096)
+    with os.fdopen(ours) as log, ExitStack() as stack:
+        program = (sys.executable, "-c", WRITE_LONG_LINES)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": theirs, "cwd": ROOT, "text": True}
+        writers = [stack.enter_context(subprocess.Popen([*program, letter], **pipes)) for letter in "abc"]
+        os.close(theirs)
+        assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * 3
+        lines = [log.readline() for _ in range(60)]
+        for writer in writers:
+            writer.stdin.close()
+    assert sorted(lines) == sorted(f"{letter * 20_000}\n" for letter in "abc" * 20)
+
+
+FILL_THE_DISK = """
+import logging, os, resource
+from service.logwriter import LogWriter
+
+writer = LogWriter(2)
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50, most))
+writer.emit(logging.makeLogRecord({"msg": "a" * 100}))
+while not writer._failed:
+    os.sched_yield()
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+writer.emit(logging.makeLogRecord({"msg": "b"}))
+writer.close()
+"""
+
+
+def test_a_line_that_was_torn_off_by_a_full_disk_does_not_run_into_the_next(tmp_path: Path):
+    with (tmp_path / "log").open("w+") as log:
+        subprocess.run([sys.executable, "-c", FILL_THE_DISK], cwd=ROOT, stderr=log, check=True, timeout=PATIENCE)
+        log.seek(0)
+        assert log.read().splitlines()[:2] == ["a" * 50, "b"]
 
 
 @contextmanager
-def logged_to_a_pipe() -> Iterator[TextIO]:
+def logged_to_a_pipe(*, blocking: bool) -> Iterator[TextIO]:
     """Log to a standard error of 4 KiB; gives its other end."""
     settings, (ours, theirs) = Settings(log_format="json"), os.pipe()
+    os.set_blocking(theirs, blocking)
     fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, 4096)
     with os.fdopen(ours) as out, os.fdopen(theirs, "w") as end, redirect_stderr(end), logged(settings):
         yield out
 
 
-def test_who_reads_too_slowly_keeps_nobody_waiting_and_learns_how_many_lines_are_missing():
-    with logged_to_a_pipe() as out:
+@pytest.mark.parametrize("blocking", [True, False])
+def test_who_reads_too_slowly_keeps_nobody_waiting_and_learns_how_many_lines_are_missing(*, blocking: bool):
+    with logged_to_a_pipe(blocking=blocking) as out:
         for number in range(2000):
             logging.getLogger("hangtag").info("line %d", number)
         lines, missing = 0, 0

@@ -3,8 +3,7 @@
 import json
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from limits import parse
 
+from keyed import Keyed
 from open_inference import INFER, image, post
 from service.client import Client
 from service.rates import Bucket
-from support import CLASSIFY, PATIENCE, ROOT, Connection, Service, code, new_key, png
+from support import CLASSIFY, PATIENCE, ROOT, Connection, code, png
 
 TIMES = st.lists(st.floats(0, 3), max_size=60)
 
@@ -36,21 +36,12 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "keys.json"
-
-
 def given_at_once(bucket: Bucket) -> int:
     """How many tokens are there, taken one by one."""
     taken = 0
     while not bucket.take():
         taken += 1
     return taken
-
-
-def ask(service: Service, key: dict[str, str]) -> httpx.Response:
-    return httpx.post(service.url + CLASSIFY, content=png(0), headers=key, timeout=PATIENCE)
 
 
 # A bucket by itself.
@@ -115,76 +106,73 @@ def test_processes_that_take_from_one_bucket_get_exactly_what_is_in_it_together(
 # A service.
 
 
-def test_beyond_its_rate_a_key_is_refused_and_told_when_to_come_back(models: Path, file: Path):
-    limited, free = new_key(file, "classify", name="shop", rate="3/hour"), new_key(file, "classify", name="free")
-    with Service(models, "--keys", str(file)) as service:
-        answers = [ask(service, limited) for _ in range(5)]
-        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
-        assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"images";q=3;w=3600'}
-        assert [answer.headers["ratelimit"].split(";")[1] for answer in answers] == ["r=2", "r=1", "r=0", "r=0", "r=0"]
-        assert code(answers[-1]) == (429, "rate_limited")
-        assert 1190 <= int(answers[-1].headers["retry-after"]) <= 1200
-        assert ask(service, free).status_code == 200
-        assert "ratelimit" not in ask(service, free).headers
-        assert service.metric("hangtag_key_requests_total", key="shop", outcome="rate") == 2
-        assert service.metric("hangtag_key_requests_total", key="shop", outcome="accepted") == 3
-        with Connection(service.url) as connection:  # before anything of its body is asked for
-            connection.post(CLASSIFY, Content_Length="9", Expect="100-continue", **limited)
-            assert connection.answer()[0] == 429
+@pytest.fixture(scope="module")
+def keyed(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
+    """Each test has keys of its own in it."""
+    with Keyed(models, tmp_path_factory.mktemp("keyed") / "keys.json") as running:
+        yield running
 
 
-def test_a_rate_holds_for_all_workers_together(models: Path, file: Path):
-    key = new_key(file, "classify", rate="20/hour")
-    with Service(models, "--keys", str(file), "--workers", "2") as service:
-        service.wait_for(r"(started): 1 of 1 models are ready")
-        answers = Counter(ask(service, key).status_code for _ in range(40))  # each on a connection of its own
-        assert answers == {200: 20, 429: 20}
+def test_beyond_its_rate_a_key_is_refused_and_told_when_to_come_back(keyed: Keyed):
+    limited, free = keyed.key("limited", "3/hour"), keyed.key("free")
+    answers = [keyed.ask(png(0), limited) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"images";q=3;w=3600'}
+    assert [answer.headers["ratelimit"].split(";")[1] for answer in answers] == ["r=2", "r=1", "r=0", "r=0", "r=0"]
+    assert code(answers[-1]) == (429, "rate_limited")
+    assert 1190 <= int(answers[-1].headers["retry-after"]) <= 1200
+    assert keyed.ask(png(0), free).status_code == 200
+    assert "ratelimit" not in keyed.ask(png(0), free).headers
+    assert keyed.metric("hangtag_key_requests_total", key="limited", outcome="rate") == 2
+    assert keyed.metric("hangtag_key_requests_total", key="limited", outcome="accepted") == 3
+    with Connection(keyed.url) as connection:  # before anything of its body is asked for
+        connection.post(CLASSIFY, Content_Length="9", Expect="100-continue", **limited)
+        assert connection.answer()[0] == 429
 
 
-def test_a_reload_gives_nothing_back_but_where_the_rate_is_another(models: Path, file: Path):
-    key, admin = new_key(file, "classify", name="shop", rate="2/hour"), new_key(file, "admin")
-    with Service(models, "--keys", str(file)) as service:
-        assert [ask(service, key).status_code for _ in range(3)] == [200, 200, 429]
-        httpx.post(f"{service.url}/v1/admin/reload", headers=admin, timeout=PATIENCE).raise_for_status()
-        assert ask(service, key).status_code == 429
-        file.write_text(file.read_text().replace("2/hour", "1/hour"))
-        httpx.post(f"{service.url}/v1/admin/reload", headers=admin, timeout=PATIENCE).raise_for_status()
-        assert [ask(service, key).status_code for _ in range(2)] == [200, 429]
+def test_a_reload_gives_nothing_back_but_where_the_rate_is_another(keyed: Keyed):
+    key = keyed.key("changed", "2/hour")
+    assert [keyed.ask(png(0), key).status_code for _ in range(3)] == [200, 200, 429]
+    keyed.reload().raise_for_status()
+    assert keyed.ask(png(0), key).status_code == 429
+    keyed.file.write_text(keyed.file.read_text().replace("2/hour", "1/hour"))
+    keyed.reload().raise_for_status()
+    assert [keyed.ask(png(0), key).status_code for _ in range(2)] == [200, 429]
 
 
-def test_an_infer_request_takes_as_many_as_it_has_images(models: Path, file: Path):
-    key = new_key(file, "classify", rate="10/hour")
-    with Service(models, "--keys", str(file)) as service:
-        infer: Callable[..., httpx.Response] = lambda *shades: post(service, {"inputs": [image(*shades)]}, **key)  # noqa: E731
-        assert infer(0, 128, 255).headers["ratelimit"].startswith('"images";r=7;')
-        assert infer(0).headers["ratelimit"].startswith('"images";r=6;')
-        last = infer(*range(9))  # three more than are left
-        assert (last.status_code, last.headers["ratelimit"].split(";")[1]) == (200, "r=0")
-        refused = infer(0)
-        assert (refused.status_code, refused.json().keys()) == (429, {"error"})
-        assert 4 * 360 - 10 <= int(refused.headers["retry-after"]) <= 4 * 360
-        assert httpx.get(service.url + INFER.removesuffix("/infer"), headers=key).status_code == 429
+def test_an_infer_request_takes_as_many_as_it_has_images(keyed: Keyed):
+    key = keyed.key("many", "10/hour")
+
+    def infer(*shades: int) -> httpx.Response:
+        return post(keyed, {"inputs": [image(*shades)]}, **key)
+
+    assert infer(0, 128, 255).headers["ratelimit"].startswith('"images";r=7;')
+    assert infer(0).headers["ratelimit"].startswith('"images";r=6;')
+    last = infer(*range(9))  # three more than are left
+    assert (last.status_code, last.headers["ratelimit"].split(";")[1]) == (200, "r=0")
+    refused = infer(0)
+    assert (refused.status_code, refused.json().keys()) == (429, {"error"})
+    assert 4 * 360 - 10 <= int(refused.headers["retry-after"]) <= 4 * 360
+    assert httpx.get(keyed.url + INFER.removesuffix("/infer"), headers=key).status_code == 429
 
 
-def test_a_request_that_is_under_way_when_its_key_goes_is_answered(models: Path, file: Path):
-    key, admin = new_key(file, "classify", name="shop", rate="9/hour"), new_key(file, "admin")
+def test_a_request_that_is_under_way_when_its_key_goes_is_answered(keyed: Keyed):
+    key = keyed.key("gone", "9/hour")
     body = json.dumps({"inputs": [image(0, 128, 255)]}).encode()
-    with Service(models, "--keys", str(file)) as service, Connection(service.url) as connection:
+    with Connection(keyed.url) as connection:
         connection.post(INFER, Content_Length=str(len(body)), Expect="100-continue", **key)
         assert connection.answer() == (100, {})
-        file.write_text('{"keys": []}')
-        httpx.post(f"{service.url}/v1/admin/reload", headers=admin, timeout=PATIENCE).raise_for_status()
+        keyed.revoke("gone")
+        keyed.reload().raise_for_status()
+        assert keyed.ask(png(0), key).status_code == 401
         connection.send(body)
         assert connection.answer()[0] == 200
 
 
-def test_our_client_brings_its_key_and_comes_back_when_it_is_told_to(models: Path, file: Path):
-    key = new_key(file, "classify", rate="2/second")
-    with (
-        Service(models, "--keys", str(file)) as service,
-        Client(service.url, api_key=key["Authorization"].removeprefix("Bearer "), deadline=PATIENCE) as client,
-    ):
+def test_our_client_brings_its_key_and_comes_back_when_it_is_told_to(keyed: Keyed):
+    key = keyed.key("client", "2/second")["Authorization"].removeprefix("Bearer ")
+    with Client(keyed.url, api_key=key, deadline=PATIENCE) as client:
         outcomes = list(client.classify_many([png(0)] * 4, "tiny", concurrency=4))
-        assert [outcome.error for outcome in outcomes] == [None] * 4
-        assert service.metric("hangtag_key_requests_total", key="ops", outcome="rate") >= 1
-        assert service.metric("hangtag_key_requests_total", key="ops", outcome="accepted") == 4
+    assert [outcome.error for outcome in outcomes] == [None] * 4
+    assert keyed.metric("hangtag_key_requests_total", key="client", outcome="rate") >= 1
+    assert keyed.metric("hangtag_key_requests_total", key="client", outcome="accepted") == 4

@@ -7,12 +7,12 @@ import pytest
 
 from artifact.repository import Repository
 from artifact.session import Session
+from service.attempt import Attempt
 from service.metrics import Metrics, ModelMetrics
 from service.record import Record
 from service.requestlog import RequestLog
 from service.runner import Job, Runner
 from service.stages import Stages
-from service.trace import Trace
 from support import SPEC, failing_at, graph, png, publish
 
 
@@ -35,8 +35,8 @@ def test_who_was_run_with_a_culprit_passes_every_stage_once_more(tmp_path: Path)
     runner = Runner(Session(artifact.model, artifact.card), SPEC, 1000, metrics, None)
     good, culprit = (Job(png(shade), Stages()) for shade in (0, 77))
     with pytest.raises(Exception, match="indices element out of data bounds"):
-        runner.run([good, culprit])
-    assert len(runner.run([good])) == 1
+        runner.run([good, culprit], Attempt())
+    assert len(runner.run([good], Attempt())) == 1
     passages = good.stages.passages()
     assert [passage.stage for passage in passages] == ["queue", "decode", "infer"] * 2
     moments = [moment for passage in passages for moment in passage[1:]]
@@ -44,18 +44,9 @@ def test_who_was_run_with_a_culprit_passes_every_stage_once_more(tmp_path: Path)
     assert good.stages.batch_size == 2
 
 
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def ended(status: int, code: str | None = None, seconds: float = 0.0) -> Record:
-    record = Record("id", Trace("trace"), "POST", "/v1/models/{model}/classify", status, code)
-    record.seconds = seconds
+def ended(status: int, code: str | None = None, *, seconds: float = 0.0, at: float = 0.0) -> Record:
+    record = Record("request", "trace", None, "POST")
+    record.status, record.code, record.seconds, record.started = status, code, seconds, at - seconds
     return record
 
 
@@ -69,23 +60,21 @@ def told(caplog: pytest.LogCaptureFixture) -> list[tuple[object, ...]]:
 
 
 def test_each_kind_of_request_has_its_own_lines_and_tells_of_its_own(caplog: pytest.LogCaptureFixture):
-    clock = Clock()
-    log = RequestLog(2, clock)
+    log = RequestLog(2)
     with caplog.at_level(logging.INFO, "hangtag.access"):
         for _ in range(5):
             log.ended(ended(200))
             log.ended(ended(429, "queue_full"))
         log.ended(ended(200, seconds=1.0))  # slow
         assert told(caplog) == [(200, None, None), (429, "queue_full", None)] * 2 + [(200, None, None)]
-        clock.seconds = 1.0
-        log.ended(ended(429, "queue_full"))
-        log.ended(ended(200))
-        log.ended(ended(200))
+        log.ended(ended(429, "queue_full", at=1))
+        log.ended(ended(200, at=1))
+        log.ended(ended(200, at=1.9))
         assert told(caplog) == [(429, "queue_full", 3), (200, None, 3), (200, None, None)]
 
 
 def test_what_nothing_followed_is_told_at_the_end(caplog: pytest.LogCaptureFixture):
-    log = RequestLog(0, Clock())
+    log = RequestLog(0)
     with caplog.at_level(logging.INFO, "hangtag.access"):
         for _ in range(3):
             log.ended(ended(200))

@@ -18,7 +18,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
-from test_workers import wait_for_workers
 
 from open_inference import INFER, photos, post
 from service.trace import Trace, trace_of
@@ -166,6 +165,14 @@ def test_a_path_that_is_none_is_no_name_of_a_span(traced: Service, collector: Co
     assert not stages
 
 
+def test_a_tracestate_that_is_none_is_dropped_and_not_repeated_in_the_log(traced: Service, collector: Collector):
+    answer = traced.ask(png(6), {"traceparent": SAMPLED, "tracestate": "hush-hush"})
+    whole, _ = collector.of(request_id(answer))
+    assert (whole.trace_id.hex(), whole.trace_state) == (TRACE, "")
+    traced.wait_for(f"({request_id(answer)})")
+    assert "hush-hush" not in traced.log
+
+
 def test_many_images_make_no_span_each(traced: Service, collector: Collector):
     answer = post(traced, {"inputs": [photos(*map(png, range(100, 164)))]})
     whole, stages = collector.of(request_id(answer))
@@ -186,7 +193,7 @@ def test_probes_make_no_spans(traced: Service, collector: Collector):
 def test_every_worker_writes_its_lines_and_sends_its_spans_to_the_last(models: Path, collector: Collector):
     traced = ("--otlp-endpoint", f"{collector.url}/", "--otlp-share", "0", "--log-format", "json")
     with Service(models, *traced, "--workers", "2", environment={"OTEL_SERVICE_NAME": "shop"}) as running:
-        wait_for_workers(running, 2)
+        running.wait_for_workers(2)
         unasked = {request_id(running.classify(png(0))) for _ in range(4)}
         asked = {request_id(running.ask(png(0), {"traceparent": SAMPLED})) for _ in range(4)}
         running.signal(signal.SIGTERM)

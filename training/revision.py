@@ -9,8 +9,7 @@ def code_revision() -> str:
     folder = Path(__file__).parent
     describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        # S603: nothing in the command comes from outside.
-        done = subprocess.run(describe, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(describe, capture_output=True, text=True, check=False)  # noqa: S603 - nothing from outside
     except OSError:
         return "unknown"
     return done.stdout.strip() or "unknown"
