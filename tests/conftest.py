@@ -9,7 +9,7 @@ import drawn
 import hangtag
 import support
 
-LONGEST = ("test_training.py", "test_networks.py", "test_export.py", "test_benchmarks.py")
+LONGEST = ("test_training.py", "test_networks.py", "test_export.py", "test_chaos.py", "test_benchmarks.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,7 +7,7 @@ from time import monotonic
 import numpy as np
 import pytest
 
-from artifact.errors import DeadlineExceeded, ImageError, InferenceFailed
+from artifact.errors import DeadlineExceeded, HangtagError, ImageError, InferenceFailed, InferenceStuck
 from service.cache import ScoreCache, Source
 from service.runner import Scores
 from service.terms import Terms
@@ -107,12 +107,13 @@ async def test_a_computation_that_comes_to_nothing_is_taken_over_by_one_who_wait
         await leader
 
 
-async def test_a_broken_image_is_broken_for_all_who_ask_and_is_not_kept():
-    cache, first, second = ScoreCache(10_000), Computer(ImageError("torn")), Computer()
+@pytest.mark.parametrize("error", [ImageError("torn"), InferenceStuck("gone")])
+async def test_an_image_that_is_broken_or_hangs_does_so_for_all_who_ask_and_is_not_kept(error: HangtagError):
+    cache, first, second = ScoreCache(10_000), Computer(error), Computer()
     callers = [await begun(cache, first), await begun(cache, second)]
     first.open.set()
     for caller in callers:
-        with pytest.raises(ImageError, match="torn"):
+        with pytest.raises(type(error), match=str(error)):
             await caller
     assert second.asked == 0
     assert await known(cache) == "miss"

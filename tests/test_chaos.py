@@ -34,7 +34,6 @@ from support import (
 )
 
 asleep = threading.Event()  # nobody sets it: where time itself is what is waited for
-SLACK = 1.0  # seconds that a busy machine may take longer
 
 BAD = png(77)  # what the models below never come back from
 
@@ -212,9 +211,9 @@ def test_a_full_disk_changes_nothing(models: Path, full_disk: Path):
     with Service(models, "--workers", "2", "--cache-bytes", "0", environment=environment) as running:
         running.wait_for_workers(2)
         with Load(running) as load:
-            running.kill(running.workers()[1])
             load.goes_on()
-        assert running.metric("hangtag_items_total", outcome="ok") >= load.outcomes[200]
+        assert load.outcomes.keys() == {200}
+        assert running.metric("hangtag_items_total", outcome="ok") == load.outcomes[200]
 
 
 def test_alive_is_answered_at_once_while_a_thousand_wait(models: Path):
@@ -244,13 +243,13 @@ def test_a_clock_that_jumps_changes_nothing(models: Path, tmp_path: Path, jumpin
     ahead = tmp_path / "ahead"
     ahead.write_text("0")
     environment = {"LD_PRELOAD": str(jumping_clock), "CLOCK_AHEAD": str(ahead)}
-    options = ("--cache-bytes", "0", "--stuck-seconds", "1", "--deadline-seconds", "5")
+    options = ("--cache-bytes", "0", "--stuck-seconds", "0.6", "--deadline-seconds", "5")
     with Service(models, *options, environment=environment) as running, Load(running) as load:
         for days in (400, -400):
             ahead.write_text(str(days * 86400))
             eventually(lambda days=days: abs(days_ahead(running) - days) < 1)
             load.goes_on()
-            asleep.wait(1.25)  # in which a runner would be said to be stuck
+            asleep.wait(0.8)  # in which a runner would be said to be stuck
             load.goes_on()
             assert readiness(running) == (200, "ready")
     assert load.outcomes.keys() == {200}
@@ -289,7 +288,7 @@ def test_a_worker_that_stands_still_is_killed_and_replaced(two: Service):
     os.kill(stopped, signal.SIGSTOP)
     started = time.monotonic()
     two.wait_for(f"worker {stopped} (stands still); it is killed")
-    assert time.monotonic() - started < 1.5 + SLACK
+    assert time.monotonic() - started < 5
     two.wait_for_workers(joined + 1)
     assert stopped not in two.workers()
     assert len(two.workers()) == 2
@@ -299,7 +298,7 @@ def test_a_machine_that_slept_finds_all_its_workers_well(two: Service):
     everybody = [two.pid, *two.workers()]
     for process in everybody:
         os.kill(process, signal.SIGSTOP)
-    asleep.wait(2)
+    asleep.wait(1.5)
     for process in everybody:
         os.kill(process, signal.SIGCONT)
     asleep.wait(1.5)  # in which it would be noticed

@@ -163,7 +163,7 @@ def test_a_change_in_the_repository_reloads_where_that_is_wanted(root: Path):
 
 def test_all_workers_reload(root: Path):
     with serving(root, "--workers", "2") as service:
-        service.wait_for(r"(started): 1 of 1 models are ready")
+        service.wait_for_workers(2)
         publish(root, card(version="2"))
         service.signal(signal.SIGHUP)
         for _ in range(2):
@@ -222,7 +222,7 @@ def test_a_new_model_is_no_reason_to_turn_not_ready(root: Path):
 
 def test_all_workers_reload_what_can_be_loaded_when_something_cannot(root: Path):
     with serving(root, "--workers", "2") as service:
-        service.wait_for(r"(started): 1 of 1 models are ready")
+        service.wait_for_workers(2)
         publish(root, card(version="2"))
         Rollout(stable="2", canary="9").write(root / "tiny")
         assert code(reload(service)) == (422, "reload_failed")
