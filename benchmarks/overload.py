@@ -117,7 +117,7 @@ def run(arguments: Sequence[str]) -> int:
     for name in options.model.split(","):
         images = [*repository.open(name, repository.versions(name)[-1]).golden.images]
         for comes_back in ("told", "at once"):
-            with serving(options.models) as service:
+            with serving(options.models, ["--log-level", "error"]) as service:
                 url = f"{service.url}/v1/models/{name}/classify"
                 found = _measure(options, service, url, images, comes_back)
             print(f"{name}, {options.clients} clients for {options.seconds:g} s that come back {comes_back}:")
