@@ -24,7 +24,8 @@ from artifact.repository import Artifact, Repository
 from artifact.session import Session
 from artifact.tuning import Machine, Measured, Tuning
 from service.bounds import Load
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics
+from service.model_metrics import ModelMetrics
 from service.runner import Job, Runner
 from service.scheduler import Scheduler
 from service.stages import Stages

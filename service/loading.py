@@ -14,8 +14,9 @@ from artifact.repository import MODEL_FILE, Artifact, Repository
 from artifact.session import Session
 from service.cache import ScoreCache
 from service.memory import check_room
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics
 from service.model import HostedModel, Loaded
+from service.model_metrics import ModelMetrics
 from service.pulse import Pulse
 from service.settings import Settings
 from service.way import Way, way_to_run

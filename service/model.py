@@ -19,12 +19,13 @@ from artifact.session import Session
 from service.bounds import Load
 from service.cache import ScoreCache, Source
 from service.intake import Caller
-from service.metrics import ModelMetrics
+from service.model_metrics import ModelMetrics
 from service.pulse import Pulse
 from service.record import Record
 from service.recovery import Recovery
 from service.runner import Job, Photo, Runner, Scores
-from service.scheduler import Scheduler, Seat
+from service.scheduler import Scheduler
+from service.seat import Seat
 from service.settings import Settings
 from service.shadow import Shadow
 from service.stages import Stages

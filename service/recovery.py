@@ -8,7 +8,7 @@ import numpy as np
 
 from artifact.card import ModelCard
 from artifact.golden import GoldenSamples
-from service.metrics import ModelMetrics
+from service.model_metrics import ModelMetrics
 from service.runner import Job, Scores
 from service.scheduler import Scheduler
 from service.stages import Stages

@@ -15,7 +15,7 @@ from artifact.errors import ImageError
 from artifact.pixels import decode
 from artifact.session import Session
 from service.attempt import Attempt
-from service.metrics import ModelMetrics
+from service.model_metrics import ModelMetrics
 from service.stages import Stages
 
 Pixels = NDArray[np.uint8]

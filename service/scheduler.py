@@ -8,12 +8,11 @@ It knows neither HTTP nor onnxruntime.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
-from operator import add
 from threading import Lock
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
@@ -23,6 +22,7 @@ from service.attempt import Attempt
 from service.bounds import Bounds, Load
 from service.lanes import DEFAULT_URGENCY, Lanes
 from service.pulse import BEATS, LATE
+from service.seat import Seat
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,16 +36,6 @@ class Observer(Protocol):
 
     def waited(self, seconds: float) -> None:
         """An item left the queue for a runner."""
-
-
-class Sender(Protocol):
-    """Who sends what an item is made of."""
-
-    def is_slow(self) -> bool:
-        """Whether it sends so slowly that others may have its place."""
-
-    def put_out(self) -> None:
-        """It has no place any more."""
 
 
 @dataclass(eq=False, slots=True)
@@ -72,51 +62,6 @@ class _Turn(Generic[Item, Result]):
 def one_thread() -> Executor:
     """What a runner is."""
     return ThreadPoolExecutor(1, thread_name_prefix="runner")
-
-
-class Seat(Generic[Item, Result]):
-    """The place of an item, from before any work is done for it until its outcome is known.
-
-    Who takes more room with `hold` may run as many items. Urgency and deadline may change until they run.
-    """
-
-    def __init__(
-        self, bounds: Bounds, submit: Callable[[Item, int, float], Awaitable[Result]], urgency: int, deadline: float
-    ) -> None:
-        self._bounds = bounds
-        self._submit = submit
-        self.urgency = urgency
-        self.deadline = deadline
-        self.held = Load()
-
-    def hold(self, load: Load) -> None:
-        """Take more room, as the item's size comes to be known; raises QueueFull."""
-        self._bounds.take(load, self.urgency, self.held)
-        self.held = Load(*map(add, self.held, load))
-
-    def begin_arriving(self, sender: Sender) -> None:
-        """What the item is made of is on its way; a slow sender is put out when others need the room."""
-        self._sender = sender
-        self._bounds.arriving[self] = None
-
-    def end_arriving(self) -> None:
-        """All of it is here."""
-        self._bounds.arriving.pop(self, None)
-
-    def is_slow(self) -> bool:
-        """Whether it arrives so slowly that others may have the room."""
-        return self._sender.is_slow()
-
-    def put_out(self) -> None:
-        """Give back what is held, and tell the sender."""
-        self.end_arriving()
-        self._bounds.give_back(self.held)
-        self.held = Load()
-        self._sender.put_out()
-
-    async def run(self, item: Item) -> Result:
-        """The item's result; raises its own error, InferenceFailed, or DeadlineExceeded."""
-        return await self._submit(item, self.urgency, self.deadline)
 
 
 class Scheduler(Generic[Item, Result]):

@@ -18,8 +18,9 @@ from artifact.errors import (
 from artifact.repository import Repository
 from artifact.rollout import TRIALS, Label, Rollout
 from service.loading import Loader
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics
 from service.model import HostedModel
+from service.model_metrics import ModelMetrics
 from service.routing import Routing
 from service.schemas import Failure, Status
 

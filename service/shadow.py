@@ -9,7 +9,7 @@ from artifact.answer import Answer, answer
 from artifact.card import ModelCard
 from artifact.errors import HangtagError, Refused
 from service.lanes import LANES
-from service.metrics import ModelMetrics
+from service.model_metrics import ModelMetrics
 from service.runner import Photo, Scores
 from service.terms import Terms
 

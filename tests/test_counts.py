@@ -11,7 +11,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from service.counts import Counts, count_as, counts_in_files, forget_gauges
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics
+from service.model_metrics import ModelMetrics
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 from prometheus_client.exposition import choose_encoder
 
 from service.exposition import Exposition
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics
+from service.model_metrics import ModelMetrics
 
 ACCEPTS = ("", "application/openmetrics-text;version=1.0.0", "text/plain;version=1.0.0;escaping=allow-utf-8")
 ODD = ('so "called"', "two\nlines", "back\\slash", "a\u2028separator\x85or two", "# comment 1", "", "long " * 50)

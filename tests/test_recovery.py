@@ -14,7 +14,8 @@ from artifact.golden import GoldenSamples
 from service import recovery
 from service.attempt import Attempt
 from service.bounds import Load
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics
+from service.model_metrics import ModelMetrics
 from service.pulse import BEATS
 from service.recovery import Recovery
 from service.runner import Job, Photo, Scores

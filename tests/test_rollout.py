@@ -11,7 +11,8 @@ import pytest
 from artifact.answer import Answer
 from artifact.errors import RolloutInvalid
 from artifact.rollout import ROLLOUT_FILE, Rollout
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics
+from service.model_metrics import ModelMetrics
 from service.runner import Scores
 from service.shadow import Shadow
 from service.terms import Terms

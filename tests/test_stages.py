@@ -8,7 +8,8 @@ import pytest
 from artifact.repository import Repository
 from artifact.session import Session
 from service.attempt import Attempt
-from service.metrics import Metrics, ModelMetrics
+from service.metrics import Metrics
+from service.model_metrics import ModelMetrics
 from service.record import Record
 from service.requestlog import RequestLog
 from service.runner import Job, Runner

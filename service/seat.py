@@ -1,0 +1,65 @@
+"""The place of an item in a scheduler, and the room that it takes there."""
+
+from collections.abc import Awaitable, Callable
+from operator import add
+from typing import Generic, Protocol, TypeVar
+
+from service.bounds import Bounds, Load
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Sender(Protocol):
+    """Who sends what an item is made of."""
+
+    def is_slow(self) -> bool:
+        """Whether it sends so slowly that others may have its place."""
+
+    def put_out(self) -> None:
+        """It has no place any more."""
+
+
+class Seat(Generic[Item, Result]):
+    """The place of an item, from before any work is done for it until its outcome is known.
+
+    Who takes more room with `hold` may run as many items. Urgency and deadline may change until they run.
+    """
+
+    def __init__(
+        self, bounds: Bounds, submit: Callable[[Item, int, float], Awaitable[Result]], urgency: int, deadline: float
+    ) -> None:
+        self._bounds = bounds
+        self._submit = submit
+        self.urgency = urgency
+        self.deadline = deadline
+        self.held = Load()
+
+    def hold(self, load: Load) -> None:
+        """Take more room, as the item's size comes to be known; raises QueueFull."""
+        self._bounds.take(load, self.urgency, self.held)
+        self.held = Load(*map(add, self.held, load))
+
+    def begin_arriving(self, sender: Sender) -> None:
+        """What the item is made of is on its way; a slow sender is put out when others need the room."""
+        self._sender = sender
+        self._bounds.arriving[self] = None
+
+    def end_arriving(self) -> None:
+        """All of it is here."""
+        self._bounds.arriving.pop(self, None)
+
+    def is_slow(self) -> bool:
+        """Whether it arrives so slowly that others may have the room."""
+        return self._sender.is_slow()
+
+    def put_out(self) -> None:
+        """Give back what is held, and tell the sender."""
+        self.end_arriving()
+        self._bounds.give_back(self.held)
+        self.held = Load()
+        self._sender.put_out()
+
+    async def run(self, item: Item) -> Result:
+        """The item's result; raises its own error, InferenceFailed, or DeadlineExceeded."""
+        return await self._submit(item, self.urgency, self.deadline)
