@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
+from artifact.errors import ReloadFailed
 from service import admin, docs, health, openapi, problems, routes
 from service.access import Access
 from service.classify import Classify, Shortcut
@@ -30,68 +32,96 @@ from service.watch import watch, watch_keys
 from service.workers import tell_others
 
 
-def create_app(
-    settings: Settings, *, load_first: bool = False, sign_of_life: Callable[[], None] | None = None
-) -> tuple[Telemetry, Hosting, Access, Connections]:
-    """The ASGI app, the models that it serves, who may ask, and who counts its connections.
-
-    Raises RepositoryEmpty or KeysInvalid.
+class App:
+    """All of the service but its sockets: `asgi` is what the HTTP server calls.
 
     It is alive at once, and ready when the models are; with `load_first`, it is not alive before. A `sign_of_life` is
-    given at each beat of its pulse.
+    given at each beat of its pulse. Raises RepositoryEmpty or KeysInvalid.
     """
-    release = version("hangtag")
-    metrics = Metrics(release, shared=settings.workers > 1)
-    metrics.memory_limit.set(memory_limit(settings))
-    pulse = Pulse(settings.stuck_seconds)
-    if sign_of_life:
-        pulse.join(sign_of_life)
-    hosting = Hosting(settings, metrics, pulse)
-    access = Access(settings, metrics, shared_folder())
-    reporters = _reporters(settings, release)
+
+    def __init__(
+        self, settings: Settings, *, load_first: bool = False, sign_of_life: Callable[[], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._load_first = load_first
+        self._release = version("hangtag")
+        self._metrics = Metrics(self._release, shared=settings.workers > 1)
+        self._metrics.memory_limit.set(memory_limit(settings))
+        self._pulse = Pulse(settings.stuck_seconds)
+        if sign_of_life:
+            self._pulse.join(sign_of_life)
+        self.hosting = Hosting(settings, self._metrics, self._pulse)
+        self.connections = Connections(files_for(settings.max_connections), self._metrics)
+        self._access = Access(settings, self._metrics, shared_folder())
+        self._reporters = _reporters(settings, self._release)
+        self.asgi = Telemetry(self._gated(), self._metrics, self.hosting, *self._reporters)
+
+    def request_reload(self) -> None:
+        """Let keys and models be as the files say now, soon; what cannot be read or loaded is logged."""
+        with suppress(ReloadFailed):
+            self._access.reload()
+        self.hosting.request_reload()
+
+    def _gated(self) -> ASGIApp:
+        """The routes, and what every request passes before it comes to them."""
+        limits = _limits(self._settings)
+        classify = Classify(self.hosting, limits)
+        app = self._routed(classify, limits)
+        paths = openapi.complete(app.openapi())["paths"]
+        self._expect(paths)
+        gate = Gate(Shortcut(app, classify), self._access, paths)
+        return across_origins(gate, self._settings.cors_origins)
+
+    def _routed(self, classify: Classify, limits: Limits) -> FastAPI:
+        hosting, access = self.hosting, self._access
+        app = FastAPI(
+            version=self._release,
+            lifespan=self._lifespan,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+            **openapi.DESCRIPTION,
+        )
+        app.include_router(routes.router(hosting, classify))
+        app.include_router(v2.router(hosting, Infer(hosting, limits, self._settings.max_items), limits, self._release))
+        app.include_router(admin.router(hosting, access, tell_others if self._settings.workers > 1 else _nobody))
+        app.include_router(health.router(hosting, self._metrics))
+        app.include_router(docs.router(app.title))
+        problems.install(app)
+        return app
+
+    def _expect(self, paths: openapi.Json) -> None:
+        """Let the series of all that may be answered exist at zero."""
+        for path, operations in paths.items():
+            for method, operation in operations.items():
+                statuses = [int(status) for status in operation["responses"] if status != "default"]
+                self._metrics.expect(method.upper(), path, statuses)
+        self._metrics.expect(OTHER, UNMATCHED, REFUSALS)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        pulse.start()
-        loading = asyncio.create_task(hosting.load())
-        if load_first:
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        self._pulse.start()
+        loading = asyncio.create_task(self.hosting.load())
+        if self._load_first:
             await loading
-        watching = [asyncio.create_task(each) for each in _watches(settings, hosting, access)]
+        watching = [asyncio.create_task(each) for each in self._watches()]
         yield
         for each in watching:
             each.cancel()
             with suppress(asyncio.CancelledError):
                 await each
         await loading
-        await hosting.close()
-        pulse.stop()
-        for reporter in reporters:
+        await self.hosting.close()
+        self._pulse.stop()
+        for reporter in self._reporters:
             await asyncio.to_thread(reporter.close)
 
-    app = FastAPI(
-        version=release,
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        **openapi.DESCRIPTION,
-    )
-    limits = _limits(settings)
-    classify = Classify(hosting, limits)
-    app.include_router(routes.router(hosting, classify))
-    app.include_router(v2.router(hosting, Infer(hosting, limits, settings.max_items), limits, release))
-    app.include_router(admin.router(hosting, access, tell_others if settings.workers > 1 else _nobody))
-    app.include_router(health.router(hosting, metrics))
-    app.include_router(docs.router(app.title))
-    problems.install(app)
-    paths = openapi.complete(app.openapi())["paths"]
-    for path, operations in paths.items():
-        for method, operation in operations.items():
-            metrics.expect(method.upper(), path, [int(each) for each in operation["responses"] if each != "default"])
-    metrics.expect(OTHER, UNMATCHED, REFUSALS)
-    connections = Connections(files_for(settings.max_connections), metrics)
-    gate = across_origins(Gate(Shortcut(app, classify), access, paths), settings.cors_origins)
-    return Telemetry(gate, metrics, hosting, *reporters), hosting, access, connections
+    def _watches(self) -> Iterator[Coroutine[None, None, None]]:
+        """What watches the files that the service is about, where that is wanted."""
+        if self._settings.watch:
+            yield watch(self.hosting)
+        if self._settings.watch and self._settings.keys:
+            yield watch_keys(self._settings.keys.absolute().parent, self._access)
 
 
 def _reporters(settings: Settings, release: str) -> list[Reporter]:
@@ -102,14 +132,6 @@ def _reporters(settings: Settings, release: str) -> list[Reporter]:
     from service.spans import Spans  # noqa: PLC0415 - half a second, and the extra `otlp`, that only traces need
 
     return [Spans(str(settings.otlp_endpoint), settings.otlp_share, release), log]
-
-
-def _watches(settings: Settings, hosting: Hosting, access: Access) -> Iterator[Coroutine[None, None, None]]:
-    """What watches the files that the service is about, where that is wanted."""
-    if settings.watch:
-        yield watch(hosting)
-    if settings.watch and settings.keys:
-        yield watch_keys(settings.keys.absolute().parent, access)
 
 
 def _limits(settings: Settings) -> Limits:

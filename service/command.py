@@ -3,13 +3,11 @@
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 
 import uvicorn
 
-from artifact.errors import ReloadFailed
-from service.app import create_app
+from service.app import App
 from service.ending import leave
 from service.keys.file import KeysFile
 from service.logs import logged
@@ -59,14 +57,14 @@ def _answer(
         print(f"hangtag listens on http://{settings.host}:{listener.getsockname()[1]}", flush=True)
     sys.setswitchinterval(SWITCH_SECONDS)
     return_large_blocks()
-    app, hosting, access, connections = create_app(settings, load_first=not first, sign_of_life=sign_of_life)
+    app = App(settings, load_first=not first, sign_of_life=sign_of_life)
     patience = Patience(settings.keep_alive_seconds, settings.client_timeout_seconds)
     config = uvicorn.Config(
-        app,
+        app.asgi,
         log_config=None,  # `logged` has all that there is to say
         log_level=settings.log_level,
         access_log=False,
-        http=partial(Protocol, app.refused, connections, patience),  # type: ignore[arg-type]  # uvicorn only calls it
+        http=partial(Protocol, app.asgi.refused, app.connections, patience),  # type: ignore[arg-type]  # uvicorn only calls it
         ws="none",
         server_header=False,
         proxy_headers=False,
@@ -76,11 +74,5 @@ def _answer(
         timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]  # uvicorn only waits so long
         timeout_graceful_shutdown=settings.shutdown_seconds,  # type: ignore[arg-type]  # uvicorn only adds it to a time
     )
-
-    def reload() -> None:
-        with suppress(ReloadFailed):
-            access.reload()
-        hosting.request_reload()
-
-    Server(config, hosting.drain, settings.drain_seconds, reload).run(doors(listener))
-    return hosting.exit_code
+    Server(config, app.hosting.drain, settings.drain_seconds, app.request_reload).run(doors(listener))
+    return app.hosting.exit_code
