@@ -15,6 +15,7 @@ from service.classify import Classify, Shortcut
 from service.connections import Connections, files_for
 from service.cors import across_origins
 from service.counts import shared_folder
+from service.ending import Unawaited
 from service.gate import Gate
 from service.hosting import Hosting
 from service.intake import Limits
@@ -100,7 +101,10 @@ class App:
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_default_executor(Unawaited())
         self._pulse.start()
+        if not self._load_first:
+            self.hosting.announce()
         loading = asyncio.create_task(self.hosting.load())
         if self._load_first:
             await loading
@@ -112,9 +116,9 @@ class App:
                 await each
         await loading
         await self.hosting.close()
-        self._pulse.stop()
         for reporter in self._reporters:
             await asyncio.to_thread(reporter.close)
+        self._pulse.stop()  # last: while something is waited for, the first process must see that this one is well
 
     def _watches(self) -> Iterator[Coroutine[None, None, None]]:
         """What watches the files that the service is about, where that is wanted."""
