@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from artifact.repository import MODEL_FILE
 from artifact.session import Session
 from service.bounds import Load
 from service.cache import ScoreCache, Source
+from service.decoders import Decoders
 from service.intake import Caller
 from service.model_metrics import ModelMetrics
 from service.pulse import Pulse
@@ -44,7 +44,7 @@ class Loaded:
     expectation: Expectation | None
     session: Session
     way: Way
-    decoders: Executor | None
+    decoders: Decoders | None
 
 
 class HostedModel:
