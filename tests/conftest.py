@@ -114,4 +114,4 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         while True:
             file.write(bytes(4096))
     yield tmp_path
-    subprocess.run(["umount", tmp_path], check=True)
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)  # also after a test that left files open
