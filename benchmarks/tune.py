@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
@@ -24,6 +23,7 @@ from artifact.repository import Artifact, Repository
 from artifact.session import Session
 from artifact.tuning import Machine, Measured, Tuning
 from service.bounds import Load
+from service.decoders import Decoders
 from service.metrics import Metrics
 from service.model_metrics import ModelMetrics
 from service.runner import Job, Runner
@@ -123,7 +123,7 @@ async def _closed_loop(
     """Images a second, p50 and p99 in ms, with callers that keep every runner's batch full and one more waiting."""
     card = artifact.card
     metrics = ModelMetrics(Metrics("tune"), card.name, card.version)
-    decoders = None if session.provider == CPU else ThreadPoolExecutor(available_cpus())
+    decoders = None if session.provider == CPU else Decoders(available_cpus())
     scheduler = Scheduler(
         Runner(session, card.input, DEFAULT_MAX_PIXELS, metrics, decoders).run,
         runners=runners,
@@ -144,7 +144,7 @@ async def _closed_loop(
     rate = len(latencies) / (perf_counter() - started)
     await scheduler.close()
     if decoders:
-        decoders.shutdown()
+        decoders.close()
     p50, p99 = np.percentile(latencies, (50, 99)) * 1e3
     return rate, float(p50), float(p99)
 

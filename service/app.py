@@ -53,7 +53,7 @@ class App:
             self._pulse.join(sign_of_life)
         self.hosting = Hosting(settings, self._metrics, self._pulse)
         self.connections = Connections(files_for(settings.max_connections), self._metrics)
-        self._access = Access(settings, self._metrics, shared_folder())
+        self._access = Access(settings, self._metrics, shared_folder() if settings.workers > 1 else None)
         self._reporters = _reporters(settings, self._release)
         self.asgi = Telemetry(self._gated(), self._metrics, self.hosting, *self._reporters)
 
@@ -125,7 +125,7 @@ class App:
         if self._settings.watch:
             yield watch(self.hosting)
         if self._settings.watch and self._settings.keys:
-            yield watch_keys(self._settings.keys.absolute().parent, self._access)
+            yield watch_keys(self._settings.keys.absolute(), self._access)
 
 
 def _reporters(settings: Settings, release: str) -> list[Reporter]:

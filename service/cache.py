@@ -7,7 +7,7 @@ from hashlib import blake2b
 from time import monotonic
 from typing import Literal
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
 from artifact.errors import DeadlineExceeded, ImageError, InferenceStuck
 from service.runner import Scores
@@ -20,6 +20,11 @@ _ENTRY_BYTES = 330
 
 # Longer images are digested in a thread, since the event loop would stand still for over a quarter of a millisecond.
 _LONG = 256 * 1024
+
+
+# Images from which a runner did not come back, and for how many seconds they are remembered.
+_MOST_HUNG = 1000
+_HUNG_SECONDS = 3600
 
 
 class _Computation:
@@ -35,11 +40,12 @@ class ScoreCache:
     """Keeps scores up to a number of bytes, and drops first what was not asked for the longest.
 
     Who asks for what is being computed waits for it, and computes it himself if that came to nothing. But an image from
-    which a runner did not come back is not tried by each of them.
+    which a runner did not come back is not tried by each of them, nor by who asks for it again soon.
     """
 
     def __init__(self, max_bytes: int) -> None:
         self._kept: LRUCache[bytes, Scores] = LRUCache(max_bytes, getsizeof=_size)
+        self._hung: TTLCache[bytes, bool] = TTLCache(_MOST_HUNG, _HUNG_SECONDS)
         self._underway: dict[bytes, _Computation] = {}
 
     @property
@@ -50,12 +56,14 @@ class ScoreCache:
     async def scores(
         self, model_digest: str, image: bytes, terms: Terms, compute: Callable[[], Awaitable[Scores]]
     ) -> tuple[Scores, Source]:
-        """The scores of an image, and where they came from; raises what `compute` does, or DeadlineExceeded.
+        """The scores of an image, and where they came from; raises what `compute` does, or did, or DeadlineExceeded.
 
         Nobody waits for a computation that is less urgent than himself.
         """
         key = await _key(model_digest, image)
         while (kept := self._kept.get(key)) is None:
+            if key in self._hung:
+                raise InferenceStuck("The model did not come back from this image before; it is not tried again yet.")
             other = self._underway.get(key)
             if other is None or other.urgency > terms.urgency:
                 return await self._compute(key, terms.urgency, compute), "miss"
@@ -74,6 +82,8 @@ class ScoreCache:
                 self._kept[key] = scores
         except (ImageError, InferenceStuck) as error:
             ours.outcome = _alone(error)
+            if isinstance(error, InferenceStuck):
+                self._hung[key] = True
             raise
         finally:
             if self._underway.get(key) is ours:

@@ -1,7 +1,7 @@
 """What waits for a runner: a lane for each urgency, in which nobody overtakes, and ageing, so that nobody starves."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 LANES = 8  # RFC 9218: urgency 0 is served first, 7 last
@@ -43,6 +43,12 @@ class Lanes(Generic[Entry]):
         self._lanes[entry.urgency][entry] = None
         self._length += 1
 
+    def put_back(self, entries: Iterable[Entry]) -> None:
+        """Let entries that were taken wait again, in this order before those of their lanes."""
+        for entry in reversed([*entries]):
+            self.put(entry)
+            self._lanes[entry.urgency].move_to_end(entry, last=False)
+
     def remove(self, entry: Entry) -> bool:
         """Let an entry wait no more; returns whether it did."""
         if entry not in self._lanes[entry.urgency]:
@@ -51,14 +57,9 @@ class Lanes(Generic[Entry]):
         self._length -= 1
         return True
 
-    def take(self) -> Entry:
-        """The entry whose turn it is, which then waits no more; raises IndexError when none waits."""
-        heads = [next(iter(lane)) for lane in self._lanes if lane]
-        if not heads:
-            raise IndexError("Nobody waits.")
-        best = min(heads, key=_place)
-        self.remove(best)
-        return best
+    def first(self) -> Entry:
+        """The entry whose turn it is; raises ValueError when none waits."""
+        return min((next(iter(lane)) for lane in self._lanes if lane), key=_place)
 
     def earliest_deadline(self) -> float:
         """When the first of those who wait will be too late; infinity when none waits."""

@@ -15,6 +15,7 @@ from artifact.errors import Draining
 from artifact.repository import MODEL_FILE, Artifact, Repository
 from artifact.session import Session
 from service.cache import ScoreCache
+from service.decoders import Decoders
 from service.memory import check_room
 from service.metrics import Metrics
 from service.model import HostedModel, Loaded
@@ -50,7 +51,7 @@ class Loader:
         self._metrics = metrics
         self._pulse = pulse
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_step_back)
-        self._decoders = ThreadPoolExecutor(available_cpus(), thread_name_prefix="decoder")
+        self._decoders = Decoders(available_cpus())
         self._reading: asyncio.Future[Any] | None = None
         self._is_stopped = False
         self._cache = ScoreCache(settings.cache_bytes) if settings.cache_bytes else None
@@ -104,7 +105,7 @@ class Loader:
         """Load nothing any more, and let the threads end."""
         self.stop()
         self._thread.shutdown(wait=False, cancel_futures=True)
-        self._decoders.shutdown(wait=False)
+        self._decoders.close()
 
     def _open(self, name: str, version: str) -> Loaded:
         folder, device = self._repository.root / name / version, self._settings.device

@@ -2,7 +2,8 @@
 
 Nothing here polls, sleeps, or waits for a batch to fill. A runner that has finished takes the next batch itself and
 does not ask the event loop, which may be busy; so a lock guards the queue. Outcomes are set on the event loop alone.
-A runner that does not come back is replaced, and its items run again one by one: docs/decisions/0019-health.md.
+Items of a batch that failed wait again, to be run with fewer others. A runner that does not come back is replaced, and
+its items run again one by one: docs/decisions/0019-health.md.
 It knows neither HTTP nor onnxruntime.
 """
 
@@ -17,9 +18,10 @@ from threading import Lock
 from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
-from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceStuck
+from artifact.errors import Draining, InferenceFailed
 from service.attempt import Attempt
 from service.bounds import Bounds, Load
+from service.entry import Batch, Entry, expire, fail, give_up, settle
 from service.lanes import DEFAULT_URGENCY, Lanes
 from service.pulse import BEATS, LATE
 from service.seat import Seat
@@ -39,22 +41,10 @@ class Observer(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class _Entry(Generic[Item, Result]):
-    item: Item
-    outcome: asyncio.Future[Result]
-    since: float
-    urgency: int
-    deadline: float
-
-
-_Batch = list[_Entry[Item, Result]]
-
-
-@dataclass(eq=False, slots=True)
 class _Turn(Generic[Item, Result]):
     """A batch that a runner, a pool of one thread, has in hand; who takes the turn away decides what becomes of it."""
 
-    batch: _Batch[Item, Result]
+    batch: Batch[Item, Result]
     runner: Executor
     attempt: Attempt
 
@@ -68,8 +58,9 @@ class Scheduler(Generic[Item, Result]):
     """Runs items in batches on its own `runners` threads, and gives each accepted item exactly one outcome.
 
     `run` gets 1 to `max_batch` items and returns as many results, in order; in the place of a result it may return the
-    error that is that item's own. If it raises, the batch is halved until the culprit stands alone, and only its caller
-    gets InferenceFailed. An item whose deadline (in `now`'s seconds) passes while it waits is never run.
+    error that is that item's own. If it raises, its items take their turns again in batches of half as many, until the
+    culprit stands alone, and only its caller gets InferenceFailed. An item whose deadline (in `now`'s seconds) passes
+    while it waits, for the first time or again, is not run.
 
     `run` takes a step of its Attempt whenever it gets on. A runner that does not, or whose thread is gone, is replaced
     by `look_after`. What it had is run again, each item by itself; a lone one gets InferenceStuck. `is_late` says that
@@ -94,12 +85,11 @@ class Scheduler(Generic[Item, Result]):
         self._hire = hire
         self._loop = asyncio.get_running_loop()
         self._bounds = Bounds(limits)
-        self._lock = Lock()  # for the next five
+        self._lock = Lock()  # for the next four
         self._idle = deque(hire() for _ in range(runners))
         self._turns: set[_Turn[Item, Result]] = set()
         self._lost: set[_Turn[Item, Result]] = set()
-        self._lanes: Lanes[_Entry[Item, Result]] = Lanes()
-        self._halves: deque[_Batch[Item, Result]] = deque()
+        self._lanes: Lanes[Entry[Item, Result]] = Lanes()
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due = inf
         self.is_late = False
@@ -110,7 +100,7 @@ class Scheduler(Generic[Item, Result]):
     @property
     def waiting(self) -> int:
         """How many items wait for a runner."""
-        return len(self._lanes) + sum(map(len, self._halves))
+        return len(self._lanes)
 
     @property
     def lost(self) -> int:
@@ -154,13 +144,12 @@ class Scheduler(Generic[Item, Result]):
                 self._turns.remove(turn)
                 self._lost.add(turn)
                 self._idle.append(self._hire())
-                if len(turn.batch) > 1:
-                    self._halves += [[entry] for entry in turn.batch]
+                turn.attempt.give_up()
+                self._put_back(turn.batch, company=1)
         for turn in stuck:
-            turn.attempt.give_up()
             turn.runner.shutdown(wait=False)  # its thread ends when it comes back
             if len(turn.batch) == 1:
-                self._tell(_give_up, turn.batch)
+                self._tell(give_up, turn.batch)
         if stuck:
             self._dispatch()
         self.is_late = any(LATE <= each < BEATS for each in beats.values())
@@ -177,7 +166,7 @@ class Scheduler(Generic[Item, Result]):
                 runner.shutdown(wait=False)  # one may run for somebody who hung up, and never come back
 
     async def _submit(self, item: Item, urgency: int, deadline: float) -> Result:
-        entry = _Entry(item, self._loop.create_future(), self._now(), urgency, deadline)
+        entry = Entry(item, self._loop.create_future(), self._now(), urgency, deadline, self._max_batch)
         with self._lock:
             self._lanes.put(entry)
         self._dispatch()
@@ -198,7 +187,7 @@ class Scheduler(Generic[Item, Result]):
                 turn.runner.submit(self._run_batch, turn)
             except RuntimeError as error:  # the system gives us no more threads
                 if self._end(turn):
-                    self._tell(_fail, turn.batch, error)
+                    self._tell(fail, turn.batch, error)
 
     def _next(self) -> _Turn[Item, Result] | None:
         """The next batch, with an idle runner, which is not idle any more; None when there is no runner or no work."""
@@ -210,9 +199,10 @@ class Scheduler(Generic[Item, Result]):
             self._observer.queued(self.waiting)
             return turn
 
-    def _end(self, turn: _Turn[Item, Result], *again: _Batch[Item, Result]) -> bool:
-        """Let the runner be idle, and some batches run again; returns False, and does nothing, where it was replaced.
+    def _end(self, turn: _Turn[Item, Result], company: int = 0) -> bool:
+        """Let the runner be idle, and the batch wait again if it gets smaller `company`.
 
+        Returns False, and does nothing, where the runner was replaced.
         A pool that cannot start a thread has queued the batch all the same, and may come to it when it was given back.
         """
         with self._lock:
@@ -221,22 +211,34 @@ class Scheduler(Generic[Item, Result]):
                 return False
             self._turns.remove(turn)
             self._idle.append(turn.runner)
-            self._halves += again
+            self._put_back(turn.batch, company)
             return True
 
-    def _take(self) -> _Batch[Item, Result]:
-        """Half of a failed batch, or those whose turn it is; empty when nobody waits."""
-        while self._halves:
-            if batch := [entry for entry in self._halves.popleft() if not entry.outcome.done()]:
-                return batch
-        batch, now = [], self._now()
-        while self._lanes and len(batch) < self._max_batch:
-            entry = self._lanes.take()
+    def _put_back(self, batch: Batch[Item, Result], company: int) -> None:
+        """Let those of a batch wait again who may still be run with fewer others, and for whom somebody waits."""
+        if 0 < company < len(batch):
+            again = [entry for entry in batch if not entry.outcome.done()]
+            for entry in again:
+                entry.company = company
+            self._lanes.put_back(again)
+            self._loop.call_soon_threadsafe(self._watch, min((entry.deadline for entry in again), default=inf))
+
+    def _take(self) -> Batch[Item, Result]:
+        """Those whose turn it is, as many as may be run with each other; empty when nobody waits."""
+        batch: Batch[Item, Result] = []
+        now, company = self._now(), self._max_batch
+        while self._lanes:
+            entry = self._lanes.first()
             if entry.deadline <= now:
-                self._tell(_expire, [entry])
+                self._tell(expire, [entry])
             elif not entry.outcome.done():
-                self._observer.waited(now - entry.since)
+                company = min(company, entry.company)
+                if len(batch) >= company:
+                    break
+                if entry.company == self._max_batch:
+                    self._observer.waited(now - entry.since)
                 batch.append(entry)
+            self._lanes.remove(entry)
         return batch
 
     def _run_batch(self, turn: _Turn[Item, Result]) -> None:
@@ -256,18 +258,17 @@ class Scheduler(Generic[Item, Result]):
 
     def _finish(self, turn: _Turn[Item, Result], results: Sequence[Result | Exception] | BaseException) -> None:
         batch, is_failed = turn.batch, isinstance(results, BaseException)
-        middle = len(batch) // 2
-        if not self._end(turn, *([batch[:middle], batch[middle:]] if is_failed and middle else [])):
+        if not self._end(turn, company=(len(batch) + 1) // 2 if is_failed else 0):
             return
         try:
             self._dispatch()
         finally:
             if not is_failed:
-                self._tell(_settle, batch, results)
+                self._tell(settle, batch, results)
             elif len(batch) == 1:
-                self._tell(_fail, batch, results)
+                self._tell(fail, batch, results)
 
-    def _tell(self, tell: Callable[..., None], batch: _Batch[Item, Result], *what: object) -> None:
+    def _tell(self, tell: Callable[..., None], batch: Batch[Item, Result], *what: object) -> None:
         """Let the event loop set the outcomes of a batch."""
         self._loop.call_soon_threadsafe(tell, batch, *what)
 
@@ -288,31 +289,5 @@ class Scheduler(Generic[Item, Result]):
                 self._lanes.remove(entry)
             earliest = self._lanes.earliest_deadline()
             self._observer.queued(self.waiting)
-        _expire(late)
+        expire(late)
         self._watch(earliest)
-
-
-def _settle(batch: _Batch[Item, Result], results: Sequence[Result | Exception]) -> None:
-    for entry, result in zip(batch, results, strict=True):
-        if entry.outcome.done():  # its caller hung up
-            continue
-        if isinstance(result, Exception):
-            entry.outcome.set_exception(result)
-        else:
-            entry.outcome.set_result(result)
-
-
-def _fail(batch: _Batch[Item, Result], error: BaseException) -> None:
-    for entry in batch:
-        failure = InferenceFailed("The model failed on this image.")
-        failure.__cause__ = error
-        _settle([entry], [failure])
-
-
-def _give_up(batch: _Batch[Item, Result]) -> None:
-    _settle(batch, [InferenceStuck("The model did not come back from this image, and was given up.") for _ in batch])
-
-
-def _expire(batch: _Batch[Item, Result]) -> None:
-    late = "The image waited until its deadline; send it again, or allow it more time."
-    _settle(batch, [DeadlineExceeded(late) for _ in batch])

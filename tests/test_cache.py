@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from artifact.errors import DeadlineExceeded, HangtagError, ImageError, InferenceFailed, InferenceStuck
+from service import cache as cache_module
 from service.cache import ScoreCache, Source
 from service.runner import Scores
 from service.terms import Terms
@@ -108,7 +109,7 @@ async def test_a_computation_that_comes_to_nothing_is_taken_over_by_one_who_wait
 
 
 @pytest.mark.parametrize("error", [ImageError("torn"), InferenceStuck("gone")])
-async def test_an_image_that_is_broken_or_hangs_does_so_for_all_who_ask_and_is_not_kept(error: HangtagError):
+async def test_an_image_that_is_broken_or_hangs_does_so_for_all_who_wait(error: HangtagError):
     cache, first, second = ScoreCache(10_000), Computer(error), Computer()
     callers = [await begun(cache, first), await begun(cache, second)]
     first.open.set()
@@ -116,7 +117,31 @@ async def test_an_image_that_is_broken_or_hangs_does_so_for_all_who_ask_and_is_n
         with pytest.raises(type(error), match=str(error)):
             await caller
     assert second.asked == 0
+
+
+async def test_an_image_that_is_broken_is_not_kept():
+    cache, broken = ScoreCache(10_000), Computer(ImageError("torn"))
+    broken.open.set()
+    with pytest.raises(ImageError):
+        await cache.scores(MODEL, b"image", terms(), broken)
     assert await known(cache) == "miss"
+
+
+async def test_an_image_that_hung_is_not_tried_again_with_the_same_model_and_only_so_many_are_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(cache_module, "_MOST_HUNG", 2)
+    cache, stuck, again = ScoreCache(10_000), Computer(InferenceStuck("gone")), Computer()
+    stuck.open.set()
+    for image in (b"1", b"2"):
+        for computer in (stuck, again):
+            with pytest.raises(InferenceStuck):
+                await cache.scores(MODEL, image, terms(), computer)
+    assert (stuck.asked, again.asked) == (2, 0)
+    assert await known(cache, b"1", model="sha256:" + "1" * 64) == "miss"
+    with pytest.raises(InferenceStuck):
+        await cache.scores(MODEL, b"3", terms(), stuck)
+    assert await known(cache, b"1") == "miss"
 
 
 async def test_one_who_hangs_up_does_not_disturb_those_who_wait_with_him():

@@ -126,12 +126,14 @@ def test_runs_that_can_be_broken_off_leave_nothing_behind_however_many(tmp_path:
     with Service(tmp_path, "--runners", "1", "--stuck-seconds", "0.4") as running:
         assert running.metric("hangtag_runners_replaced_total", model_name="tiny") == 0  # in a thread, which stays
         threads = threads_of(running)
-        for _ in range(4):
-            assert code(running.classify(BAD)) == (500, "inference_stuck")
+        for tail in range(4):
+            assert code(running.classify(BAD + bytes(tail))) == (500, "inference_stuck")
             assert running.classify(png(255)).status_code == 200
         assert running.metric("hangtag_runners_replaced_total", model_name="tiny") == 4
         eventually(lambda: readiness(running) == (200, "ready"))
         eventually(lambda: threads_of(running) <= threads + 1)
+        assert code(running.classify(BAD)) == (500, "inference_stuck")
+        assert running.metric("hangtag_runners_replaced_total", model_name="tiny") == 4  # it is known
 
 
 def test_a_process_that_has_lost_too_many_threads_answers_the_others_and_asks_to_be_replaced(tmp_path: Path):

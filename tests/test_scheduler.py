@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
+from math import inf
 from time import monotonic
 
 import pytest
@@ -448,6 +449,72 @@ async def test_batchmates_of_an_item_from_which_no_runner_comes_back_are_answere
     await scheduler.close()
 
 
+async def test_who_is_run_again_takes_turns_by_urgency_and_not_after_the_deadline():
+    trap, moment = Trap(), [0.0]
+    first = Gate()
+
+    def run(items: list[int], _attempt: Attempt) -> Sequence[int]:
+        return first.run(items) if items == [0] else trap.run(items)
+
+    scheduler: Scheduler[int, int] = Scheduler(
+        run, runners=1, max_batch=4, limits=Load(100, 1000, 1000), observer=Log(), now=lambda: moment[0]
+    )
+
+    async def ask_on_terms(item: int, urgency: int, deadline: float) -> int:
+        with scheduler.seat(0, urgency, deadline) as seat:
+            return await seat.run(item)
+
+    def begin(item: int, urgency: int = 3, deadline: float = inf) -> asyncio.Task[int]:
+        return asyncio.create_task(ask_on_terms(item, urgency, deadline))
+
+    opening = begin(0)
+    await first.entered()
+    mate, late, culprit = begin(1), begin(2, deadline=1.0), begin(-1)
+    await settle()
+    first.open()
+    await trap.entered()
+    moment[0] = 2.0
+    urgent = begin(3, urgency=0)
+    await settle()
+    assert look_for_long(scheduler) == 1
+    with pytest.raises(DeadlineExceeded):
+        await late
+    assert await asyncio.gather(opening, urgent, mate) == [0, 6, 2]
+    await trap.entered()
+    assert look_for_long(scheduler) == 1
+    with pytest.raises(InferenceStuck):
+        await culprit
+    assert trap.batches == [[1, 2, -1], [3], [1], [-1]]
+    trap.returns.set()
+    await scheduler.close()
+
+
+async def test_one_who_waits_again_is_told_when_the_deadline_passes_though_all_runners_are_stuck():
+    trap, first = Trap(), Gate()
+    scheduler = build(lambda items: first.run(items) if items == [0] else trap.run(items))
+
+    async def ask_in_time() -> int:
+        with scheduler.seat(deadline=monotonic() + 0.2) as seat:
+            return await seat.run(1)
+
+    (opening,) = start(scheduler, 0)
+    await first.entered()
+    (culprit,) = start(scheduler, -1)
+    await settle()
+    mate = asyncio.create_task(ask_in_time())
+    await settle()
+    first.open()
+    await trap.entered()
+    assert look_for_long(scheduler) == 1
+    await trap.entered()
+    with pytest.raises(DeadlineExceeded):
+        await asyncio.wait_for(mate, PATIENCE)
+    assert trap.batches == [[-1, 1], [-1]]
+    trap.returns.set()
+    assert await asyncio.gather(opening, culprit) == [0, -2]
+    await scheduler.close()
+
+
 async def test_a_runner_whose_thread_is_gone_is_replaced():
     class Gone(Executor):
         def submit(self, *_):
@@ -520,12 +587,17 @@ async def until(holds: Callable[[], bool]) -> None:
 class Client:
     """One who sends, as fast or as slowly as it is told."""
 
-    def __init__(self, *, slow: bool) -> None:
+    def __init__(self, *, slow: bool, soon: bool = False) -> None:
         self.slow = slow
+        self.soon = soon
         self.is_out = False
 
     def is_slow(self) -> bool:
         return self.slow
+
+    def will_soon_send(self, missing: int) -> bool:
+        assert missing > 0
+        return self.soon
 
     def put_out(self) -> None:
         self.is_out = True
@@ -547,3 +619,23 @@ async def test_who_sends_slowly_gives_its_seat_to_one_who_needs_it_longest_first
                 pass
         assert [client.is_out for client in clients] == [False, True, False]
     await scheduler.close()  # would wait for ever if a seat were given back once too few
+
+
+async def test_who_sends_slowly_keeps_its_seat_and_holds_only_the_bytes_that_are_there_when_others_need_more():
+    scheduler = build(Gate().run)
+    quick, tardy = Client(slow=False, soon=True), Client(slow=False)
+    with scheduler.seat(size=400) as first, scheduler.seat(size=600) as second:
+        first.begin_arriving(quick)
+        second.begin_arriving(tardy)
+        first.receive(100)
+        second.receive(100)
+        with scheduler.seat(size=500):
+            assert (first.held.bytes, second.held.bytes) == (400, 100)
+            with pytest.raises(QueueFull, match="bytes"):
+                second.receive(1)
+            first.receive(300)
+        second.receive(500)
+        assert (first.held.bytes, second.held.bytes) == (400, 600)
+    assert [quick.is_out, tardy.is_out] == [False, False]
+    await scheduler.close()  # would wait for ever if a seat were given back once too few
+    assert scheduler._bounds.taken == Load()

@@ -16,9 +16,10 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceStuck, QueueFull
-from service import lanes, scheduler
+from service import attempt, lanes, scheduler
 from service.attempt import Attempt
 from service.bounds import Bounds, Load
+from service.glance import Glance
 from service.lanes import AGEING_SECONDS, Lanes
 from service.pulse import BEATS
 from service.scheduler import Scheduler
@@ -55,6 +56,11 @@ class Hang:
 
 
 @dataclass(frozen=True)
+class Starve:
+    """For long, nobody who runs gets a core."""
+
+
+@dataclass(frozen=True)
 class Pass:
     seconds: float
 
@@ -64,7 +70,7 @@ class Close:
     pass
 
 
-Action = Arrive | HangUp | Run | Hang | Pass | Close
+Action = Arrive | HangUp | Run | Hang | Starve | Pass | Close
 
 
 class OwnError(Exception):
@@ -77,6 +83,7 @@ class Photo:
     asked: Arrive
     since: float
     runs: int = 0
+    company: int | None = None  # with how many it may be run again, after a batch that came to nothing
     hung_up: bool = False
     hung_alone: bool = False
 
@@ -143,14 +150,16 @@ class World:
         assert 1 <= len(batch) <= self.max_batch, "a batch is larger than it may be"
         self.batches.append(batch)
         for photo in batch:
-            if not photo.runs:
-                assert not photo.hung_up, "somebody was run who had hung up"
-                assert photo.deadline > self.now, "somebody was run after the deadline"
+            assert not photo.hung_up, "somebody was run who had hung up"
+            assert photo.deadline > self.now, "somebody was run after the deadline"
+            assert photo.company is None or len(batch) <= photo.company, "somebody was run again with too many"
 
     def _model(self, batch: list[Photo], _attempt: Attempt) -> Sequence[int | Exception]:
         for photo in batch:
             photo.runs += 1
         if any(photo.asked.kind == "poison" for photo in batch):
+            for photo in batch:
+                photo.company = (len(batch) + 1) // 2
             raise RuntimeError("poison")
         return [OwnError() if photo.asked.kind == "refused" else photo.number for photo in batch]
 
@@ -173,6 +182,8 @@ class World:
                 self.hands.run(which)
             case Hang(which, returns) if self.hands.waiting:
                 self._hang(which, returns=returns)
+            case Starve():
+                self._starve()
             case Pass(seconds):
                 self.now += seconds
                 return  # so that something may happen before the timer rings
@@ -189,6 +200,7 @@ class World:
         fn, turn = self.hands.waiting.pop(which % len(self.hands.waiting))
         for photo in (batch := [entry.item for entry in turn.batch]):
             photo.runs += 1
+            photo.company = 1
             photo.hung_alone = len(batch) == 1
         for _ in range(BEATS + 1):
             for _fn, other in self.hands.waiting:
@@ -197,6 +209,15 @@ class World:
         assert self.scheduler.lost, "nobody noticed"
         if returns:
             fn(turn)
+
+    def _starve(self) -> None:
+        """Let all who run wait for a core, for longer than anybody may hang."""
+        for _fn, turn in self.hands.waiting:
+            turn.attempt.step()
+        with planted(attempt, "glance", lambda _thread: Glance(0.0, is_runnable=True)):
+            assert not any(self.scheduler.look_after() for _ in range(3 * BEATS)), (
+                "somebody who had no core was given up"
+            )
 
     def _check(self) -> None:
         """What is true at every moment."""
@@ -209,11 +230,10 @@ class World:
         assert len(inside) <= LIMITS.items, "more items than seats"
         assert sum(photo.asked.size for photo in inside) <= LIMITS.bytes or len(inside) == 1, "more than the bound"
         assert self.scheduler._bounds.taken.items == len(inside), "seats were lost, or given twice"
-        unrun = [photo for photo in inside if not photo.runs and not self._is_taken(photo)]
-        assert all(photo.deadline > self.now for photo in unrun), "somebody waits on after the deadline"
-
-    def _is_taken(self, photo: Photo) -> bool:
-        return any(photo in batch for batch in self.batches)
+        run = [entry.item for _fn, turn in self.hands.waiting for entry in turn.batch]
+        assert all(photo.deadline > self.now for photo in inside if photo not in run), (
+            "somebody waits after the deadline"
+        )
 
     async def end(self) -> None:
         """Run all that is left, close, and look at every outcome."""
@@ -242,7 +262,7 @@ class World:
             case InferenceStuck():
                 assert photo.hung_alone, "somebody was given up without need"
             case DeadlineExceeded():
-                assert photo.runs == 0, "an item ran and was said to be too late"
+                assert photo.runs == 0 or photo.company, "an item ran and was said to be too late"
                 assert photo.deadline <= self.now, "an item was dropped before its deadline"
             case QueueFull() | Draining():
                 assert photo.runs == 0
@@ -294,7 +314,7 @@ _arrivals = st.builds(
 )
 _actions = st.one_of(
     *[_arrivals] * 5,
-    st.sampled_from([Run(0), Run(1)] * 9 + [Hang(0, returns=True), Hang(1, returns=False)]),
+    st.sampled_from([Run(0), Run(1)] * 7 + [Hang(0, returns=True), Hang(1, returns=False), Starve()]),
     st.builds(HangUp, st.integers(0, 20)),
     st.builds(Pass, st.sampled_from([0.25, 3.0])),
 )
@@ -305,6 +325,13 @@ schedules = st.builds(
     actions=st.lists(_actions, min_size=12, max_size=40),
     last=st.lists(_actions, max_size=3),
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _asleep_all() -> Iterator[None]:
+    """Whoever is looked at sleeps, since there are no threads here."""
+    with planted(attempt, "glance", lambda _thread: Glance(0.0, is_runnable=False)):
+        yield
 
 
 @settings(max_examples=400, deadline=None)
@@ -320,9 +347,9 @@ def planted(place: Any, name: str, bug: Any) -> Iterator[None]:
         yield
 
 
-_take, _remove = Lanes.take, Lanes.remove
+_first = Lanes.first
 _submit, _end, _finish, _next_batch = Scheduler._submit, Scheduler._end, Scheduler._finish, Scheduler._take
-_look_after = Scheduler.look_after
+_look_after, _put_back = Scheduler.look_after, Scheduler._put_back
 
 
 def _asleep(self: Any, turn: Any, results: Any) -> None:
@@ -330,9 +357,9 @@ def _asleep(self: Any, turn: Any, results: Any) -> None:
         _finish(self, turn, results)
 
 
-def _runner_lost_on_failure(self: Any, turn: Any, *again: Any) -> bool:
-    is_ended = _end(self, turn, *again)
-    if again:
+def _runner_lost_on_failure(self: Any, turn: Any, company: int = 0) -> bool:
+    is_ended = _end(self, turn, company)
+    if company:
         self._idle.pop()
     return is_ended
 
@@ -357,9 +384,23 @@ def _mates_forgotten(self: Any) -> int:
     with planted(Scheduler, "_dispatch", lambda _self: None):
         replaced = _look_after(self)
     if replaced:
-        self._halves.clear()
+        for entry in [*self._lanes]:
+            if entry.company == 1:
+                self._lanes.remove(entry)
     self._dispatch()
     return replaced
+
+
+def _together_again(self: Any, batch: Any, company: int) -> None:
+    _put_back(self, batch, company)
+    for entry in batch:
+        entry.company = self._max_batch
+
+
+def _patient(self: Any, batch: Any, company: int) -> None:
+    for entry in batch:
+        entry.deadline = 1e12
+    _put_back(self, batch, company)
 
 
 def _unguarded(batch: Any, results: Any) -> None:
@@ -382,9 +423,7 @@ def _kept(self: Any, load: Load) -> None:
 
 
 def _last_come(self: Any) -> Any:
-    entry = next(reversed(next(lane for lane in self._lanes if lane)))
-    _remove(self, entry)
-    return entry
+    return next(reversed(next(lane for lane in self._lanes if lane)))
 
 
 async def _deaf(self: Any, item: Any, urgency: int, deadline: float) -> Any:
@@ -392,13 +431,15 @@ async def _deaf(self: Any, item: Any, urgency: int, deadline: float) -> Any:
 
 
 def _too_late(self: Any) -> Any:
-    entry = _take(self)
+    entry = _first(self)
     entry.deadline = 1e12
     return entry
 
 
 def _larger(self: Any) -> Any:
     self._max_batch += 1
+    for entry in self._lanes:
+        entry.company += 1
     try:
         return _next_batch(self)
     finally:
@@ -413,15 +454,18 @@ BUGS: dict[str, tuple[Any, str, Any]] = {
     "one of a failed batch forgotten": (Scheduler, "_finish", _one_lost),
     "a stuck runner that is not replaced": (Scheduler, "look_after", _not_replaced),
     "those forgotten who were with one that is stuck": (Scheduler, "look_after", _mates_forgotten),
-    "an unguarded set_result": (scheduler, "_settle", _unguarded),
+    "those run together again whose batch came to nothing": (Scheduler, "_put_back", _together_again),
+    "no deadline for those who wait again": (Scheduler, "_put_back", _patient),
+    "a runner that has no core taken for stuck": (attempt, "_counted", lambda *_: 1.0),
+    "an unguarded set_result": (scheduler, "settle", _unguarded),
     "a bound off by one": (Bounds, "take", _one_too_many),
     "bytes and pixels not counted": (Bounds, "take", _bytes_uncounted),
     "a seat that is not given back": (Bounds, "give_back", _kept),
     "starvation": (lanes, "_place", lambda entry: entry.urgency),
     "urgency that means nothing": (lanes, "_place", lambda entry: entry.since - entry.urgency * AGEING_SECONDS),
-    "the last come is first served": (Lanes, "take", _last_come),
+    "the last come is first served": (Lanes, "first", _last_come),
     "who hung up is run": (Scheduler, "_submit", _deaf),
-    "who is too late is run": (Lanes, "take", _too_late),
+    "who is too late is run": (Lanes, "first", _too_late),
     "no timer for deadlines": (Scheduler, "_watch", lambda _self, _deadline: None),
     "a batch that is too large": (Scheduler, "_take", _larger),
 }

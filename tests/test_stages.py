@@ -1,10 +1,12 @@
 """Where a request's time went, and how many of many requests get a line."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from artifact.errors import InferenceStuck
 from artifact.repository import Repository
 from artifact.session import Session
 from service.attempt import Attempt
@@ -43,6 +45,28 @@ def test_who_was_run_with_a_culprit_passes_every_stage_once_more(tmp_path: Path)
     moments = [moment for passage in passages for moment in passage[1:]]
     assert moments == sorted(moments)
     assert good.stages.batch_size == 2
+
+
+class GivenUp(Attempt):
+    """One that is given up in its first step."""
+
+    def step(self, break_off: Callable[[], None] | None = None) -> None:
+        super().step(break_off)
+        self.give_up()
+
+
+def test_the_time_of_a_stage_from_which_no_runner_came_back_is_not_said_to_be_the_queues(tmp_path: Path):
+    publish(tmp_path)
+    artifact = Repository(tmp_path).open("tiny", "1")
+    runner = Runner(Session(artifact.model, artifact.card), SPEC, 1000, ModelMetrics(Metrics("1"), "tiny", "1"), None)
+    culprit, mate = (Job(png(shade), Stages()) for shade in (77, 0))
+    with pytest.raises(InferenceStuck):
+        runner.run([culprit, mate], GivenUp())
+    runner.run([mate], Attempt())
+    passages = mate.stages.passages()
+    assert [passage.stage for passage in passages] == ["queue", "decode", "queue", "decode", "infer"]
+    moments = [moment for passage in passages for moment in passage[1:]]
+    assert moments == sorted(moments)
 
 
 def ended(status: int, code: str | None = None, *, seconds: float = 0.0, at: float = 0.0) -> Record:
