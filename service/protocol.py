@@ -5,7 +5,10 @@ request that offers an upgrade, as Java's HttpClient does with each first one. W
 docs/decisions/0001-serving-stack.md. What each guard is for: docs/decisions/0021-guards.md.
 """
 
+from array import array
 from collections.abc import Callable
+from fcntl import ioctl
+from termios import FIONREAD
 from typing import Any, Literal, NamedTuple
 
 import httptools
@@ -75,6 +78,17 @@ class Protocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
         self._everyone.closed(self)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it has had no whole head of a request yet."""
+        return self.cycle is None
+
+    def shutdown(self) -> None:
+        """Called when the server stops: close, unless a request is on its way, whose answer will end the connection."""
+        if self._part != "head" and not _unread(self.transport):
+            super().shutdown()
+            self._settle()  # who does not take the rest of an answer has no more time for that than ever
 
     def end(self) -> None:
         """Close the connection, without waiting until the client takes what it was sent."""
@@ -260,6 +274,15 @@ class Protocol(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         """Whether there is a request that was not answered yet."""
         return bool(self.cycle) and not self.cycle.response_complete
+
+
+def _unread(transport: Any) -> int:
+    """How many bytes have come that the loop has not read yet."""
+    if transport.is_closing():
+        return 0
+    count = array("i", [0])
+    ioctl(transport.get_extra_info("socket").fileno(), FIONREAD, count)
+    return count[0]
 
 
 def _head_too_large() -> Refusal:

@@ -5,17 +5,21 @@ import errno
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import uvicorn
 
 from artifact.errors import AddressInUse, AddressUnavailable
+from service.closing import let_nobody_knock, waiting
+from service.protocol import Protocol
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 BACKLOG = 2048  # connections that wait to be accepted
 _DOORS = 4  # each more costs every new connection a few microseconds
 
-_ARRIVAL_TICKS, _TICK_SECONDS = 25, 0.01  # for a request on its way, when nobody new is let in
+_HANDSHAKE_SECONDS = 0.1  # for who is half way in, when nobody new may knock
+# For a request on its way, when the door is closed: a connection that never had one was made for one.
+_TICK_SECONDS, _ARRIVAL_TICKS, _FIRST_ARRIVAL_TICKS = 0.01, 25, 100
 
 
 class Server(uvicorn.Server):
@@ -55,15 +59,24 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called when it is to stop."""
-        waiting = [connection for listener in sockets or [] for connection in _waiting(listener)]
-        for server in self.servers:  # at once: whoever knocks between the two lines is lost
+        for listener in sockets or []:
+            let_nobody_knock(listener)
+        await asyncio.sleep(_HANDSHAKE_SECONDS)
+        rest = [connection for listener in sockets or [] for connection in waiting(listener)]
+        for server in self.servers:  # at once: where others can knock, whoever does between the two lines is lost
             server.close()
-        for connection in waiting:
+        for connection in rest:
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
-        for _ in range(_ARRIVAL_TICKS):
-            if self.server_state.connections and not self.force_exit:
-                await asyncio.sleep(_TICK_SECONDS)
+        for tick in range(_FIRST_ARRIVAL_TICKS):
+            if self.force_exit or not self._may_send(tick):
+                break
+            await asyncio.sleep(_TICK_SECONDS)
         await super().shutdown(sockets)
+
+    def _may_send(self, tick: int) -> bool:
+        """Whether a client may have a request on its way, so many ticks after the door was closed."""
+        connections = self.server_state.connections
+        return any(tick < _ARRIVAL_TICKS or (isinstance(each, Protocol) and each.is_new) for each in connections)
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn calls it
@@ -81,15 +94,6 @@ class Server(uvicorn.Server):
 
     def _stop(self) -> None:
         self.should_exit = True
-
-
-def _waiting(listener: socket.socket) -> list[socket.socket]:
-    """The connections that wait to be accepted, as far as files may be opened for them."""
-    connections = []
-    with suppress(OSError):
-        while True:
-            connections.append(listener.accept()[0])
-    return connections
 
 
 def hold_back_reloads() -> None:

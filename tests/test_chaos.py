@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ import pytest
 
 from artifact.repository import REPORT_FILE
 from artifact.rollout import Rollout
+from service.closing import let_nobody_knock, waiting
 from service.hosting import Hosting
 from service.metrics import Metrics
 from service.pulse import Pulse
@@ -121,6 +123,7 @@ def test_a_runner_that_hangs_turns_ready_to_503_within_5_seconds_and_is_replaced
 def test_runs_that_can_be_broken_off_leave_nothing_behind_however_many(tmp_path: Path):
     publish(tmp_path, model=graph(extra=endless_at(77)))
     with Service(tmp_path, "--runners", "1", "--stuck-seconds", "0.4") as running:
+        assert running.metric("hangtag_runners_replaced_total", model_name="tiny") == 0  # in a thread, which stays
         threads = threads_of(running)
         for tail in range(4):
             assert code(running.classify(BAD + bytes(tail))) == (500, "inference_stuck")
@@ -312,6 +315,43 @@ def test_a_stop_at_full_load_loses_nothing_that_was_accepted(models: Path, count
             assert running.wait() == 0
     assert load.outcomes[200]
     assert load.outcomes.keys() <= {200, "unconnected"}
+
+
+def test_who_knocks_while_the_door_closes_is_not_let_in_and_who_is_in_is_heard():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        address = listener.getsockname()
+        with socket.create_connection(address) as early:
+            let_nobody_knock(listener)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.2)
+            early.sendall(b"hello")
+            [accepted] = waiting(listener)
+            with accepted:
+                assert accepted.recv(5) == b"hello"
+
+
+HEAD = f"POST {CLASSIFY} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(png(255))}\r\n\r\n".encode()
+
+
+def test_a_request_that_has_begun_when_the_service_stops_is_answered(models: Path):
+    with Service(models) as running, Connection(running.url) as asking:
+        asking.send(HEAD[:20])
+        running.signal(signal.SIGTERM)
+        running.wait_for("(Waiting for connections to close)")
+        asking.send(HEAD[20:] + png(255))
+        assert asking.answer()[0] == 200
+        assert running.wait() == 0
+
+
+def test_a_client_that_has_just_connected_when_the_service_stops_has_time_to_ask(models: Path):
+    with Service(models) as running, Connection(running.url) as asking:
+        running.signal(signal.SIGTERM)
+        running.wait_for("(draining)")
+        asleep.wait(0.5)
+        asking.send(HEAD + png(255))
+        assert asking.answer()[0] == 200
+        assert running.wait() == 0
 
 
 def test_a_third_signal_gives_up_what_still_runs_at_once_and_the_exit_code_says_so(models: Path):
