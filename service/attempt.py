@@ -6,9 +6,7 @@ from time import monotonic
 
 from artifact.errors import InferenceStuck
 from service.glance import Glance, glance
-
-# Who has had less than this share of a core, and wants none, sleeps.
-_ASLEEP = 0.05
+from service.pulse import BEATS, LATE, Still
 
 
 class Steps:
@@ -32,16 +30,17 @@ class Attempt:
     `step` and `wait_for` are called in the runner's threads, all else on the event loop.
     """
 
-    __slots__ = ("_beats", "_break_off", "_glance", "_is_given_up", "_others", "_seen", "_seen_at", "_steps")
+    __slots__ = ("_beats", "_break_off", "_glance", "_is_given_up", "_looked", "_others", "_own", "_steps", "_still")
 
     def __init__(self) -> None:
         self._steps = Steps()
         self._others: Steps | None = None
         self._is_given_up = False
         self._break_off: Callable[[], None] | None = None
-        self._beats = 0.0
-        self._seen: tuple[int, int] | None = None
-        self._seen_at = 0.0
+        self._still = Still()
+        self._beats = 0
+        self._own = 0.0  # beats of which nobody else had a part
+        self._looked = 0.0
         self._glance: Glance | None = None
 
     def step(self, break_off: Callable[[], None] | None = None) -> None:
@@ -55,14 +54,23 @@ class Attempt:
         """Get on with the steps of others, too, since they have what it needs; with None, no more."""
         self._others = others
 
-    def beats(self) -> float:
-        """Look at it, as is done at each beat; returns for how many it has been at the same step, or did not begin."""
-        others = self._others
-        seen, now = (self._steps.count, others.count if others else 0), monotonic()
+    @property
+    def is_late(self) -> bool:
+        """Whether it has been at the same step for most of the time that it may, or did not begin."""
+        return self._beats >= LATE
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether it has been at the same step for longer than it may, with a core of its own."""
+        return self._own >= BEATS
+
+    def look(self) -> None:
+        """See whether it gets on; done at each beat."""
+        others, now = self._others, monotonic()
         last, self._glance = self._glance, glance((others or self._steps).thread)
-        self._beats = self._beats + _counted(last, self._glance, now - self._seen_at) if seen == self._seen else 0.0
-        self._seen, self._seen_at = seen, now
-        return self._beats
+        self._beats = self._still.beats((self._steps.count, others.count if others else 0))
+        self._own = self._own + _own(last, self._glance, now - self._looked) if self._beats else 0.0
+        self._looked = now
 
     def give_up(self) -> None:
         """Let it end as soon as it can; nobody waits for that."""
@@ -71,12 +79,9 @@ class Attempt:
             self._break_off()
 
 
-def _counted(last: Glance | None, now: Glance | None, seconds: float) -> float:
-    """How much of a beat counts: all if the thread slept or is gone, else the share of a core that it has had.
-
-    So one that works while others have the cores, or waits for a core, is given all the longer.
-    """
+def _own(last: Glance | None, now: Glance | None, seconds: float) -> float:
+    """How much of a beat a thread had for itself: all of it, but for the time in which it waited for a core."""
     if last is None or now is None:
         return 1.0
-    share = min((now.seconds - last.seconds) / seconds, 1.0)
-    return share if share >= _ASLEEP or now.is_runnable else 1.0
+    own = seconds - (now.starved - last.starved) if now.is_asleep else now.ran - last.ran  # it may be waiting right now
+    return min(max(own / seconds, 0.0), 1.0)

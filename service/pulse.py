@@ -15,10 +15,10 @@ class Still:
     """Tells, by a look at each beat, for how long something has stopped counting."""
 
     def __init__(self) -> None:
-        self._seen: int | None = None
+        self._seen: object = None
         self._beats = 0
 
-    def beats(self, count: int) -> int:
+    def beats(self, count: object) -> int:
         """Look at the count; returns for how many beats it has been the same."""
         self._beats = self._beats + 1 if count == self._seen else 0
         self._seen = count

@@ -23,7 +23,6 @@ from service.attempt import Attempt
 from service.bounds import Bounds, Load
 from service.entry import Batch, Entry, expire, fail, give_up, settle
 from service.lanes import DEFAULT_URGENCY, Lanes
-from service.pulse import BEATS, LATE
 from service.seat import Seat
 
 Item = TypeVar("Item")
@@ -64,7 +63,7 @@ class Scheduler(Generic[Item, Result]):
 
     `run` takes a step of its Attempt whenever it gets on. A runner that does not, or whose thread is gone, is replaced
     by `look_after`. What it had is run again, each item by itself; a lone one gets InferenceStuck. `is_late` says that
-    a runner has not got on for most of that time.
+    a runner has not got on for most of that time, for want of a core or not.
     """
 
     def __init__(
@@ -138,21 +137,22 @@ class Scheduler(Generic[Item, Result]):
         Called at each beat of the pulse.
         """
         with self._lock:
-            beats = {turn: turn.attempt.beats() for turn in self._turns}
-            stuck = [turn for turn in beats if beats[turn] >= BEATS]
+            for turn in self._turns:
+                turn.attempt.look()
+            stuck = [turn for turn in self._turns if turn.attempt.is_stuck]
             for turn in stuck:
                 self._turns.remove(turn)
                 self._lost.add(turn)
                 self._idle.append(self._hire())
                 turn.attempt.give_up()
                 self._put_back(turn.batch, company=1)
+            self.is_late = any(turn.attempt.is_late for turn in self._turns)
         for turn in stuck:
             turn.runner.shutdown(wait=False)  # its thread ends when it comes back
             if len(turn.batch) == 1:
                 self._tell(give_up, turn.batch)
         if stuck:
             self._dispatch()
-        self.is_late = any(LATE <= each < BEATS for each in beats.values())
         return len(stuck)
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from test_scheduler import Log, until
@@ -16,8 +16,9 @@ from artifact.errors import InferenceStuck
 from service.attempt import Attempt
 from service.bounds import Load
 from service.glance import Glance, glance
-from service.pulse import Pulse
+from service.pulse import BEATS, LATE, Pulse
 from service.scheduler import Scheduler
+from service.way import SWITCH_SECONDS
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
 
@@ -34,6 +35,15 @@ def work(until: Callable[[], bool]) -> None:
 def work_for(seconds: float) -> None:
     end = time.thread_time() + seconds
     work(lambda: time.thread_time() >= end)
+
+
+@pytest.fixture(autouse=True)
+def _hand_over_soon() -> Iterator[None]:
+    """Have the interpreter's lock handed over as a service has it."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    yield
+    sys.setswitchinterval(before)
 
 
 class Worker:
@@ -59,12 +69,21 @@ class Worker:
         return seen
 
 
+def looks(attempt: Attempt) -> int:
+    """How many looks it takes until it is said to be stuck."""
+    count = 0
+    while not attempt.is_stuck:
+        attempt.look()
+        count += 1
+    return count
+
+
 @linux_only
 async def test_a_thread_that_sleeps_counts_every_beat():
     over = threading.Event()
     sleeper = Worker(over.wait)
-    await until(lambda: not sleeper.now().is_runnable)
-    assert [sleeper.attempt.beats() for _ in range(4)] == [0, 1, 2, 3]
+    await until(lambda: sleeper.now().is_asleep)
+    assert looks(sleeper.attempt) == BEATS + 1
     over.set()
     sleeper.thread.join()
 
@@ -74,31 +93,51 @@ async def test_a_thread_that_is_gone_counts_every_beat():
     gone = Worker(bool)
     gone.thread.join()
     await until(lambda: glance(gone.thread.native_id) is None)
-    assert [gone.attempt.beats() for _ in range(4)] == [0, 1, 2, 3]
+    assert looks(gone.attempt) == BEATS + 1
 
 
 @linux_only
 async def test_a_thread_that_works_counts_what_it_has_of_a_core():
     over = threading.Event()
     worker = Worker(lambda: work(over.is_set))
-    worker.attempt.beats()
-    began, asked = worker.now().seconds, time.monotonic()
-    await until(lambda: worker.now().seconds > began + 0.2)
-    assert worker.now().is_runnable
-    used, passed = worker.now().seconds - began, time.monotonic() - asked
-    assert worker.attempt.beats() == pytest.approx(min(used / passed, 1), rel=0.2)
+    worker.attempt.look()
+    began, asked = worker.now().ran, time.monotonic()
+    await until(lambda: worker.now().ran > began + 0.2)
+    assert not worker.now().is_asleep
+    used, passed = worker.now().ran - began, time.monotonic() - asked
+    worker.attempt.look()
+    assert worker.attempt._own == pytest.approx(min(used / passed, 1), rel=0.2)
+    over.set()
+    worker.thread.join()
+
+
+@linux_only
+async def test_a_thread_that_works_is_late_when_the_time_is_whatever_it_has_of_a_core():
+    over = threading.Event()
+    worker = Worker(lambda: work(over.is_set))
+    late = []
+    for _ in range(LATE + 1):
+        worker.attempt.look()
+        late.append(worker.attempt.is_late)
+    assert late == [False] * LATE + [True]
+    assert not worker.attempt.is_stuck
+    worker.attempt.step()
+    worker.attempt.look()
+    assert not worker.attempt.is_late
     over.set()
     worker.thread.join()
 
 
 def test_what_has_not_begun_counts_every_beat():
-    attempt = Attempt()
-    assert [attempt.beats() for _ in range(4)] == [0, 1, 2, 3]
+    assert looks(Attempt()) == BEATS + 1
 
 
 @linux_only
-def test_a_thread_that_nobody_gives_a_core_is_runnable_and_others_are_not():
-    assert glance(threading.get_native_id()) == Glance(pytest.approx(time.thread_time(), abs=0.05), is_runnable=True)
+def test_a_glance_at_the_thread_that_runs_and_at_none():
+    seen = glance(threading.get_native_id())
+    assert seen
+    assert seen.ran == pytest.approx(time.thread_time(), abs=0.05)
+    assert not seen.is_asleep
     assert glance(2**30) is None
     assert glance(None) is None
 

@@ -14,6 +14,11 @@ from service.pulse import BEATS
 PATIENCE = 10
 
 
+def is_stuck(attempt: Attempt) -> bool:
+    attempt.look()
+    return attempt.is_stuck
+
+
 class Decode:
     """Decodes when it is told to."""
 
@@ -40,14 +45,14 @@ async def test_who_waits_for_a_decoder_gets_on_with_those_before_him_until_all_o
     await before.entered()
     waiting = runners.submit(decoders.map, behind, [4], second)
     for _ in range(2):
-        assert [second.beats() >= BEATS for _ in range(BEATS)] == [False] * BEATS
+        assert not any(is_stuck(second) for _ in range(BEATS))
         before.go_on.release()
         await before.entered()
     before.go_on.release()
     assert busy.result(PATIENCE) == [2, 4, 6]
     await behind.entered()
     later = runners.submit(decoders.map, before, [5], first)
-    await until(lambda: second.beats() >= BEATS)
+    await until(lambda: is_stuck(second))
     behind.go_on.release()
     assert waiting.result(PATIENCE) == [8]
     before.go_on.release()
@@ -62,7 +67,7 @@ async def test_who_waits_for_decoders_that_stand_still_is_stuck_and_is_not_decod
     busy = runners.submit(decoders.map, hangs, [1], first)
     await hangs.entered()
     waiting = runners.submit(decoders.map, behind, [2, 3], second)
-    await until(lambda: second.beats() >= BEATS)
+    await until(lambda: is_stuck(second))
     second.give_up()
     hangs.go_on.release()
     assert busy.result(PATIENCE) == [2]

@@ -214,7 +214,7 @@ class World:
         """Let all who run wait for a core, for longer than anybody may hang."""
         for _fn, turn in self.hands.waiting:
             turn.attempt.step()
-        with planted(attempt, "glance", lambda _thread: Glance(0.0, is_runnable=True)):
+        with planted(attempt, "glance", lambda _thread: Glance(0.0, 0.0, is_asleep=False)):
             assert not any(self.scheduler.look_after() for _ in range(3 * BEATS)), (
                 "somebody who had no core was given up"
             )
@@ -330,7 +330,7 @@ schedules = st.builds(
 @pytest.fixture(autouse=True, scope="module")
 def _asleep_all() -> Iterator[None]:
     """Whoever is looked at sleeps, since there are no threads here."""
-    with planted(attempt, "glance", lambda _thread: Glance(0.0, is_runnable=False)):
+    with planted(attempt, "glance", lambda _thread: Glance(0.0, 0.0, is_asleep=True)):
         yield
 
 
@@ -456,7 +456,7 @@ BUGS: dict[str, tuple[Any, str, Any]] = {
     "those forgotten who were with one that is stuck": (Scheduler, "look_after", _mates_forgotten),
     "those run together again whose batch came to nothing": (Scheduler, "_put_back", _together_again),
     "no deadline for those who wait again": (Scheduler, "_put_back", _patient),
-    "a runner that has no core taken for stuck": (attempt, "_counted", lambda *_: 1.0),
+    "a runner that has no core taken for stuck": (attempt, "_own", lambda *_: 1.0),
     "an unguarded set_result": (scheduler, "settle", _unguarded),
     "a bound off by one": (Bounds, "take", _one_too_many),
     "bytes and pixels not counted": (Bounds, "take", _bytes_uncounted),
