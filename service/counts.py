@@ -6,7 +6,7 @@ twice, and there are no more files than there are workers: docs/decisions/0016-c
 
 import json
 import os
-import tempfile
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,29 +15,38 @@ from pathlib import Path
 from shutil import rmtree
 from typing import NamedTuple
 
-from prometheus_client import Metric, multiprocess, values
+from prometheus_client import Metric, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from service.folder import join, made_at, make_folder
+
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # read by prometheus_client when it is imported, and when a file is opened
 
-# No disk that can be full, which would kill who counts, or slow; and there where the root is read-only.
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of a name that nobody knows is made in it
-
+# What prometheus_client has a file for, of each worker, and for how many bytes of it there is room from the start: that
+# is enough for twenty models with a hundred labels each.
+_ROOM = {
+    "counter": 2**21,
+    "histogram": 2**20,
+    "gauge_livemax": 2**19,
+    "gauge_livesum": 2**16,
+    "gauge_livemin": 2**16,
+}
 _USED_BYTES = 4  # at the beginning of a file: how many bytes of it are used
+_EMPTY = 8  # of them, when there is nothing in it
 
 
 @contextmanager
-def counts_in_files() -> Iterator[None]:
-    """Give the workers a folder for what they count, for as long as there are workers."""
-    place = _MEMORY if os.access(_MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="hangtag-", dir=place) as folder:
-        os.environ[_FOLDER] = folder
-        try:
-            yield
-        finally:
-            del os.environ[_FOLDER]
+def counts_in_files(workers: int) -> Iterator[None]:
+    """Give so many workers a folder for what they count, for as long as there are workers."""
+    files = {f"{kind}_{number}.db": room for kind, room in _ROOM.items() for number in range(workers)}
+    os.environ[_FOLDER] = str(make_folder(files))
+    try:
+        yield
+    finally:
+        remove_files()
+        del os.environ[_FOLDER]
 
 
 def shared_folder() -> Path | None:
@@ -46,18 +55,27 @@ def shared_folder() -> Path | None:
     return Path(folder) if folder else None
 
 
+def counting_since() -> float | None:
+    """When the first process gave the workers their folder, in seconds since 1970; None where there is one process."""
+    folder = shared_folder()
+    return made_at(folder) if folder else None
+
+
 def count_as(number: int) -> None:
     """Called in a worker before anything is counted: go on from where the last one of this number was killed."""
+    join(Path(os.environ[_FOLDER]))
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
 
 
 def forget_gauges(number: int) -> None:
     """Called when a worker is gone: what waited in it, or was ready, is so no more."""
-    multiprocess.mark_process_dead(number)  # type: ignore[no-untyped-call]
+    for path in Path(os.environ[_FOLDER]).glob(f"gauge_*_{number}.db"):
+        with path.open("r+b") as file:  # it stays, since there may be no room for another one
+            file.write(_EMPTY.to_bytes(_USED_BYTES, sys.byteorder))
 
 
 def remove_files() -> None:
-    """Called in a worker that was left alone, when it has ended: nobody else is there to do it."""
+    """Called when the last worker has ended, by the first process, or by a worker that was left alone."""
     rmtree(os.environ[_FOLDER], ignore_errors=True)
 
 
@@ -94,15 +112,23 @@ class Counts(Collector):
 
     def _values(self, path: Path) -> Iterable[tuple[str, float]]:
         """Each key of a file, and its value; where a value stands never changes, so it is looked for once."""
-        data = path.read_bytes()
+        data = _used(path)
         used, places = self._places.get(path, (b"", []))
         if data[:_USED_BYTES] != used:
             found = MmapedDict.read_all_values_from_file(path)  # type: ignore[no-untyped-call]
             places = [(key, position // 8) for key, _, _, position in found]
             self._places[path] = data[:_USED_BYTES], places
-            data = path.read_bytes()  # it may have grown meanwhile
+            data = _used(path)  # it may have grown meanwhile
         doubles = memoryview(data).cast("d")
         return ((key, doubles[place]) for key, place in places)
+
+
+def _used(path: Path) -> bytes:
+    """What is in a file, without the room that there is for more."""
+    with path.open("rb") as file:
+        head = file.read(_EMPTY)
+        used = int.from_bytes(head[:_USED_BYTES], sys.byteorder)
+        return head + file.read(max(used - _EMPTY, 0))  # it is 0 until the worker begins
 
 
 def _families(kind: str, totals: dict[str, float]) -> Iterable[Metric]:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import chain
-from threading import Lock
 from typing import NamedTuple, Self
 
 from cachetools import LRUCache
@@ -14,6 +14,7 @@ from prometheus_client.samples import Sample
 from prometheus_client.utils import floatToGoString
 
 _VALUE = re.compile(r"^(?!#).* (\S+)$", re.MULTILINE)
+_KNOWN = re.compile(r"version=(0\.0\.4|1\.0\.0);")  # of formats; prometheus_client takes 1.2.3, too, and says so itself
 _FORMATS = 4  # that are kept; a scraper asks for one
 
 
@@ -57,24 +58,23 @@ class Exposition:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._layouts: LRUCache[str, _Layout] = LRUCache(_FORMATS)
-        self._lock = Lock()
 
     def text(self, accept: str) -> tuple[bytes, str]:
-        """The text that a scraper accepts, and its content type; called in any thread."""
-        encode, content_type = _encoder(accept)
-        with self._lock:
-            metrics = list(self._registry.collect())
-            samples = [sample for metric in metrics for sample in metric.samples]
-            series = [(sample.name, sample.labels) for sample in samples]
-            layout = self._layouts.get(content_type)
-            if layout is None or layout.series != series:
-                layout = self._layouts[content_type] = _Layout.of(series, encode(_Collected(metrics)).decode())
-            return layout.filled(samples), content_type
+        """The text that a scraper accepts, and its content type; called in one thread at a time."""
+        encode, content_type = encoder(accept)
+        metrics = list(self._registry.collect())
+        samples = [sample for metric in metrics for sample in metric.samples]
+        series = [(sample.name, sample.labels) for sample in samples]
+        layout = self._layouts.get(content_type)
+        if layout is None or layout.series != series:
+            layout = self._layouts[content_type] = _Layout.of(series, encode(_Collected(metrics)).decode())
+        return layout.filled(samples), content_type
 
 
-def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+def encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
     """How the scraper wants its metrics, and the content type of that; the plain text format where it is unclear."""
-    try:
-        return choose_encoder(accept)
-    except (TypeError, ValueError):  # it names a version that is none
-        return choose_encoder("")
+    with suppress(TypeError, ValueError):  # it names a version that is none
+        encode, content_type = choose_encoder(accept)
+        if _KNOWN.search(content_type):
+            return encode, content_type
+    return choose_encoder("")

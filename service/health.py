@@ -1,21 +1,19 @@
 """What probes and scrapers ask: is it alive, has it started, may it have traffic, and what has it counted."""
 
-import asyncio
-
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from service import examples, openapi
-from service.exposition import Exposition
 from service.hosting import Hosting
 from service.metrics import Metrics
 from service.schemas import Health
+from service.scrapes import Scrapes
 
 
 def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
     """The routes under /health, and /metrics."""
-    routes = APIRouter(tags=["operations"])
-    exposition = Exposition(metrics.registry)
+    scrapes = Scrapes(metrics.registry)
+    routes = APIRouter(tags=["operations"], lifespan=scrapes.lifespan)
 
     @routes.get("/health/live", summary="The event loop turns", responses={200: openapi.example(examples.LIVE)})
     async def is_live() -> Health:
@@ -51,8 +49,7 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
         responses={200: openapi.example(examples.METRICS, "text/plain")},
     )
     async def get_metrics(request: Request) -> Response:
-        accept = request.headers.get("accept", "")
-        text, content_type = await asyncio.to_thread(exposition.text, accept)  # it takes as long as ten answers
+        text, content_type = await scrapes.text(request.headers.get("accept", ""))
         return Response(text, headers={"Content-Type": content_type})
 
     return routes

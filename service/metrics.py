@@ -5,7 +5,7 @@ from platform import python_version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from service.counts import Counts
+from service.counts import Counts, counting_since
 from service.processes import Processes
 
 _MODEL = ("model_name", "model_version")
@@ -33,7 +33,7 @@ class Metrics:
         if shared:
             self.registry = CollectorRegistry()
             self.registry.register(Counts())
-        self.registry.register(Processes())
+        self.registry.register(Processes(counting_since() if shared else None))
         self.items = Counter("hangtag_items_total", "Images, by what became of them.", (*_MODEL, "outcome"), registry=r)
         self.rejected = Counter(
             "hangtag_rejected_total", "Images that were refused, by reason.", (*_MODEL, "reason"), registry=r

@@ -25,7 +25,10 @@ class Pace:
         line.refused = self._free if is_too_soon else now
         return line.refused - now
 
-    async def turn(self, line: Line) -> None:
-        """Wait until the client at the other end of a line may be refused."""
-        if seconds := self.held(line):
-            await asyncio.sleep(seconds)
+    async def turn(self, line: Line) -> float:
+        """Wait until the client at the other end of a line may be refused; returns how many seconds that took."""
+        if not (seconds := self.held(line)):
+            return 0.0
+        began = self._now()
+        await asyncio.sleep(seconds)
+        return self._now() - began

@@ -74,6 +74,7 @@ class _Exchange:
         self._scope = scope
         self._metrics = metrics
         self._is_counted = False
+        self._held_seconds = 0.0
         self.record = scope[RECORD] = _record(scope, headers)
         self._state = scope.setdefault("state", {})
         self._state["request_id"] = self.record.request_id
@@ -97,7 +98,7 @@ class _Exchange:
         if message["type"] == "http.response.start":
             self.record.status = message["status"]
             if self.record.status == _REFUSED:
-                await self._pace.turn(self._scope[LINE])
+                self._held_seconds = await self._pace.turn(self._scope[LINE])
             headers = [
                 *message.get("headers", ()),
                 *self._state.get(HEADERS, ()),
@@ -112,12 +113,15 @@ class _Exchange:
         await self._send(message)
 
     def count(self) -> None:
-        """Count it once, before the client can know that its answer is whole: who looks then finds it counted."""
+        """Count it once, before the client can know that its answer is whole: who looks then finds it counted.
+
+        How long a client was held who came back too soon is no time that we took.
+        """
         if self._is_counted:
             return
         self._is_counted = True
         record = self.record
-        record.seconds = perf_counter() - record.started
+        record.seconds = perf_counter() - record.started - self._held_seconds
         record.route = getattr(self._scope.get("route"), "path", UNMATCHED)
         self._metrics.answered(record.method, record.route, record.status, record.seconds)
 

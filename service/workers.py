@@ -71,7 +71,7 @@ class Workers:
             bind(
                 self._settings.host, self._port, shared=True
             ),  # so that nobody else takes it while a worker is replaced
-            counts_in_files(),
+            counts_in_files(self._settings.workers),
             self._signals_passed_on(),
         ):
             for number in range(self._settings.workers):

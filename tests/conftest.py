@@ -1,6 +1,8 @@
 import os
 import socket
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,18 @@ def real_root() -> Path:
         if root and (Path(root) / "fashion-mnist").is_dir():
             return Path(root)
     pytest.skip("Fashion-MNIST is not here; HANGTAG_DATA can say where it is")
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk without a free byte."""
+    if os.geteuid():
+        pytest.skip("only root can make a disk that is full")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path], check=False)
+    if mounted.returncode:
+        pytest.skip("nothing may be mounted here")
+    with (tmp_path / "filling").open("wb", 0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)  # also after a test that left files open

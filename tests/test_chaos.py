@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -305,21 +304,6 @@ def test_what_is_loaded_goes_on_when_the_repository_is_removed(tmp_path: Path):
         running.wait_for(r"model tiny: (2 is stable)")
         load.goes_on()
     assert load.outcomes.keys() == {200}
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a disk without a free byte."""
-    if os.geteuid():
-        pytest.skip("only root can make a disk that is full")
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path], check=False)
-    if mounted.returncode:
-        pytest.skip("nothing may be mounted here")
-    with (tmp_path / "filling").open("wb", 0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    yield tmp_path
-    subprocess.run(["umount", tmp_path], check=True)
 
 
 @pytest.mark.parametrize("count", ["1", "2"])

@@ -10,6 +10,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from artifact.expectation import Expectation
 from service.counts import Counts, count_as, counts_in_files, forget_gauges
 from service.metrics import Metrics
 from service.model_metrics import ModelMetrics
@@ -19,7 +20,7 @@ from service.model_metrics import ModelMetrics
 def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where workers count, which the test plays one after the other."""
     monkeypatch.setattr(values, "ValueClass", values.ValueClass)
-    with counts_in_files():
+    with counts_in_files(3):
         yield Counts()._folder
         values.close_all_multiprocess_files()
 
@@ -86,6 +87,28 @@ def test_who_takes_the_place_of_a_killed_worker_goes_on_in_its_files(folder: Pat
     assert count(registry, "hangtag_stage_duration_seconds_sum", stage="queue") == 0.6
     assert count(registry, "hangtag_queue_items") == 1
     assert registry.get_sample_value("hangtag_worker_starts_total") == 3
+
+
+def test_a_worker_counts_where_there_is_room_already_and_makes_no_file_that_is_empty_for_a_moment(folder: Path):
+    """Whoever writes where there is no memory any more is killed, and so is who takes its place."""
+
+    def files() -> dict[str, int]:
+        return {path.name: path.stat().st_size for path in folder.glob("*.db")}
+
+    before = files()
+    assert all(path.stat().st_blocks * 512 >= path.stat().st_size > 0 for path in folder.glob("*.db"))
+    assert list(scraped().collect()) == []
+    first, other = worker(0), worker(2)
+    first.queued(5)
+    forget_gauges(0)
+    assert list(worker(0)._metrics.registry.collect())
+    labels = [f"clothing/{number}" for number in range(100)]
+    for number in range(20):
+        model = ModelMetrics(other._metrics, f"products-of-{number}", "1")
+        model.loaded("sha256:" + 64 * "0", labels)
+        model.expect(Expectation(dict.fromkeys(labels, 0.01), 0.9, 0.8))
+    assert files() == before
+    assert files() == before
 
 
 @pytest.mark.usefixtures("folder")

@@ -1,5 +1,7 @@
 """Every counter is what the clients saw, to the last request, whichever worker answered and whichever was killed."""
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Message, Receive, Scope, Send
 
 from benchmarks.client import Target, closed_loop
+from service.line import LINE, Line
 from service.metrics import Metrics
 from service.telemetry import Telemetry
 from support import CLASSIFY, Connection, Service, card, eventually, graph, png, publish, slow
@@ -32,6 +35,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with Service(root, *options) as both:
         both.wait_for_workers(2)
         yield both
+
+
+class Idle:
+    """As far as Telemetry asks, a service in which nothing happens."""
+
+    draining = False
 
 
 def series(name: str, labels: dict[str, str]) -> str:
@@ -254,12 +263,28 @@ async def test_a_request_is_counted_before_the_end_of_its_answer_is_out():
     async def send(_message: Message) -> None:
         counts.append(metrics.registry.get_sample_value("http_requests_total", labels))
 
-    class Idle:
-        draining = False
-
     await Telemetry(app, metrics, Idle())({"type": "http", "method": "GET", "headers": []}, None, send)
     assert counts == [None, None, 1]
     assert metrics.registry.get_sample_value("http_requests_total", labels) == 1
+
+
+async def test_how_long_a_client_is_held_who_came_back_too_soon_is_no_time_that_its_refusal_took():
+    metrics, line, crowd = Metrics("1"), Line(), 400
+
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 429})
+        await send({"type": "http.response.body"})
+
+    async def send(_message: Message) -> None:
+        pass
+
+    telemetry = Telemetry(refuse, metrics, Idle())
+    began = time.monotonic()
+    scopes: list[Scope] = [{"type": "http", "method": "GET", "headers": [], LINE: line} for _ in range(crowd)]
+    await asyncio.gather(*(telemetry(scope, None, send) for scope in scopes))
+    assert time.monotonic() - began > 0.3
+    in_time = {"method": "GET", "route": "unmatched", "le": "0.25"}
+    assert metrics.registry.get_sample_value("http_request_duration_seconds_bucket", in_time) == crowd
 
 
 def test_a_body_that_cannot_be_read_is_counted_with_its_request_and_not_beside_it(service: Service):

@@ -10,6 +10,13 @@ from prometheus_client import CollectorRegistry
 
 from service.processes import Processes
 
+FILL = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+files = [open("/dev/null") for _ in range(60 - 3)]
+print(flush=True)
+input()
+"""
 BURN = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
 
 
@@ -40,7 +47,24 @@ def test_processor_time_of_a_child_is_in_it_and_stays_when_it_ends(child: subpro
 
 def test_files_of_a_child_are_in_it(child: subprocess.Popen[str]):
     assert taken("open_fds") >= psutil.Process().num_fds() + psutil.Process(child.pid).num_fds()
-    assert taken("max_fds") >= 2 * psutil.Process().rlimit(psutil.RLIMIT_NOFILE)[0]
+
+
+def test_one_process_that_has_all_its_files_open_is_seen_beside_others_that_may_have_more():
+    ours = psutil.Process().rlimit(psutil.RLIMIT_NOFILE)[0]
+    before = taken("max_fds"), taken("open_fds_ratio")
+    assert before[1] < 0.8
+    with subprocess.Popen([sys.executable, "-c", FILL], stdin=-1, stdout=-1, text=True) as full:
+        full.stdout.readline()
+        assert taken("open_fds") < 0.8 * ours
+        assert taken("open_fds_ratio") >= 60 / 64
+        assert taken("max_fds") == before[0] + 64
+        full.kill()
+
+
+def test_the_service_started_when_its_workers_are_told_it_did():
+    registry = CollectorRegistry()
+    registry.register(Processes(5.0))
+    assert registry.get_sample_value("process_start_time_seconds") == 5
 
 
 def test_memory_that_processes_share_is_in_it_once(request: pytest.FixtureRequest):

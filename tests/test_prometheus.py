@@ -3,12 +3,15 @@
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
-from monitor import DEPLOYED, exported, groups, rules, tool, used
+from monitor import DEPLOYED, RULES, exported, groups, rules, tool, used
 from service.metrics import Metrics
 from support import ROOT
 
@@ -30,6 +33,55 @@ def test_the_configuration_is_valid_and_finds_the_rules():
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
 def test_alerts_fire_where_they_should_and_only_there(path):
+    promtool("test", "rules", path)
+
+
+def answered(version: str, label: str, weights: Sequence[float], images: int) -> list[dict[str, object]]:
+    """The series of a version with a label that answers so many images in its first ten minutes, and none later."""
+    shares = np.array(weights) / sum(weights)
+    drawn = np.random.default_rng(int(version)).multinomial(images, shares)
+    version = f'model_name="m", model_version="{version}"'
+    given = f'hangtag_predictions_total{{{version}, decision="accept", label='
+    return [
+        {"series": f'hangtag_model_label{{{version}, label="{label}"}}', "values": "1x11"},
+        {"series": f"hangtag_expected_confidence{{{version}}}", "values": "0.9x11"},
+        *({"series": f'{given}"{each}"}}', "values": f"0 {drawn[each]}x10"} for each in range(len(weights))),
+        *(
+            {
+                "series": f'hangtag_expected_predictions_ratio{{{version}, label="{each}"}}',
+                "values": f"{1 / len(weights)}x11",
+            }
+            for each in range(len(weights))
+        ),
+    ]
+
+
+@pytest.mark.parametrize(("images", "weights", "alerts"), [(600, (1, 1), 0), (30_000, (9, 1), 1)])
+def test_what_chance_makes_of_hundreds_of_labels_is_no_drift_and_what_it_does_not_is(
+    images: int, weights: tuple[int, int], alerts: int, tmp_path: Path
+):
+    """The canary's labels have these weights in turn, those of the stable version and of the test photos one."""
+    labels = 300
+    test = {
+        "interval": "10m",
+        "input_series": [
+            *answered("1", "stable", [1] * labels, images),
+            *answered("2", "canary", [*weights] * (labels // 2), images),
+        ],
+        "promql_expr_test": [
+            {
+                "expr": f'count(ALERTS{{alertstate="firing", alertname="{name}"}})',
+                "eval_time": minute,
+                "exp_samples": [{"labels": "{}", "value": 1}] * alerts,
+            }
+            for name, minute in (("HangtagCanaryDisagrees", "50m"), ("HangtagLabelMixDrifts", "100m"))
+        ],
+    }
+    every = yaml.safe_load(TESTS[0].read_text(encoding="utf-8"))["group_eval_order"]
+    path = tmp_path / "chance.yml"
+    rule_files = [str(path) for path in RULES]
+    content = {"rule_files": rule_files, "evaluation_interval": "10m", "group_eval_order": every, "tests": [test]}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
     promtool("test", "rules", path)
 
 

@@ -48,7 +48,7 @@ def test_what_workers_count_is_one_count_and_outlives_a_worker_that_was_killed(b
     assert both.metric("hangtag_queue_items") == 0
     assert both.metric("hangtag_model_ready") == 1
     assert both.metric("hangtag_worker_starts_total") == 3
-    assert both.metric("process_start_time_seconds") == started
+    assert both.metric("process_start_time_seconds") == started == (folder / "alive").stat().st_mtime
     both.signal(signal.SIGTERM)
     assert both.wait() == 0
     assert not any(is_there(pid) for pid in after)

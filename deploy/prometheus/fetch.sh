@@ -4,7 +4,7 @@
 #
 #   deploy/prometheus/fetch.sh FOLDER
 #
-# Where they cannot be had, it says why and ends with 1; the tests that need them are skipped then.
+# Where they cannot be had, both of them, it says why and ends with 1; the tests that need them are skipped then.
 
 set -euo pipefail
 folder=$1
@@ -25,12 +25,17 @@ apt=(
 )
 own=("${apt[@]}" -o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache")
 
-# Since trixie, promtool is a package of its own.
-get() { "$@" download prometheus && { "$@" download promtool || true; }; }
-cd "$work"
-get "${apt[@]}" 2> /dev/null || { "${own[@]}" update && get "${own[@]}"; } 2> log \
-  || missing "apt cannot get Debian's package ($(head -n 1 log))"
-cd - > /dev/null
-for package in "$work"/*.deb; do
-  dpkg-deb --fsys-tarfile "$package" | tar -x -C "$folder" --strip-components 3 --wildcards './usr/bin/prom*'
-done
+unpack() {
+  for package in "$work"/*.deb; do
+    dpkg-deb --fsys-tarfile "$package" | tar -x -C "$folder" --strip-components 3 --wildcards './usr/bin/prom*'
+  done
+}
+has() { [[ -x $folder/$1 ]] || { echo "no $1 is in it" >&2; return 1; }; }
+
+# Since trixie, promtool is a package of its own; before, there is none of that name.
+get() {
+  (cd "$work" && "$@" download prometheus && { "$@" download promtool || true; }) \
+    && unpack && has prometheus && has promtool
+}
+get "${apt[@]}" 2> /dev/null || { "${own[@]}" update && get "${own[@]}"; } 2> "$work/log" \
+  || missing "apt cannot get Debian's package ($(head -n 1 "$work/log"))"
