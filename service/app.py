@@ -21,9 +21,9 @@ from service.hosting import Hosting
 from service.intake import Limits
 from service.memory import memory_limit
 from service.metrics import Metrics
-from service.protocol import REFUSALS
 from service.pulse import Pulse
 from service.record import OTHER, UNMATCHED, Reporter
+from service.refusal import REFUSALS
 from service.requestlog import RequestLog
 from service.settings import Settings
 from service.telemetry import Telemetry

@@ -58,7 +58,7 @@ def _answer(
     sys.setswitchinterval(SWITCH_SECONDS)
     return_large_blocks()
     app = App(settings, load_first=not first, sign_of_life=sign_of_life)
-    patience = Patience(settings.keep_alive_seconds, settings.client_timeout_seconds)
+    patience = Patience(settings.keep_alive_seconds, settings.client_timeout_seconds, settings.body_timeout_seconds)
     config = uvicorn.Config(
         app.asgi,
         log_config=None,  # `logged` has all that there is to say

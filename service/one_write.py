@@ -6,7 +6,10 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"  # goes out at once: its client wai
 
 
 class OneWrite(asyncio.Transport):
-    """A connection as one answer sees it: what is written first, its head, is held until there is more, or the end."""
+    """A connection as one answer sees it: what is written first, its head, is held until there is more, or the end.
+
+    Not for answers to HEAD, of which there never is more.
+    """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport

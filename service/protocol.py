@@ -6,17 +6,16 @@ docs/decisions/0001-serving-stack.md. What each guard is for: docs/decisions/002
 """
 
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from artifact.errors import HangtagError, HeadTimeout, MalformedRequest, TooManyConnections
+from artifact.errors import HeadTimeout, MalformedRequest, TooManyConnections
 from service.connections import Connections
 from service.line import LINE, Line
 from service.one_write import OneWrite
-from service.schemas import Problem
+from service.refusal import BAD_REQUEST, HEAD_TOO_LARGE, TIMEOUT, UNAVAILABLE, Refusal
 
 MAX_HEAD_BYTES = 64 * 2**10
 MAX_HEADERS = 128
@@ -24,32 +23,17 @@ MAX_FRAMING_BYTES = 256 * 2**10  # of a body: what the sizes of its chunks, thei
 MAX_PIPELINED = 64  # requests that wait on a connection for the answer to the one before
 LEAST_TAKEN_BYTES = 16 * 2**10  # of an answer, each time that a client's patience runs out
 
-REFUSALS = _BAD_REQUEST, _TIMEOUT, _HEAD_TOO_LARGE, _UNAVAILABLE = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-)
-
 # What a client may owe us: a request, the rest of its head, the rest of a body that nobody waits for, or to take its
 # answer. While a body is waited for, `service.intake` has its own limit.
 _Debt = Literal["request", "head", "rest", "answer"]
 
 
 class Patience(NamedTuple):
-    """Seconds: for a client between requests, and for one that stopped in the middle."""
+    """Seconds: for a client between requests, for one that stopped in the middle, and for a whole body."""
 
     idle: float
     stalled: float
-
-
-class _Refused(Exception):
-    """Raised in what the parser calls, which then stops: the status, and what is wrong."""
-
-    def __init__(self, status: HTTPStatus, error: HangtagError) -> None:
-        super().__init__(error)
-        self.status = status
-        self.error = error
+    body: float
 
 
 class _Enough(Exception):
@@ -80,7 +64,9 @@ class Protocol(HttpToolsProtocol):
         """Called by the loop."""
         super().connection_made(transport)
         if not self._everyone.opened(self):
-            self._refuse(_UNAVAILABLE, TooManyConnections("The service has all the connections that it may have."))
+            self._refuse(
+                Refusal(UNAVAILABLE, TooManyConnections("The service has all the connections that it may have."))
+            )
         self._settle()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -106,8 +92,8 @@ class Protocol(HttpToolsProtocol):
             self._decline(data[offer.args[0] :])
         except httptools.HttpParserError as error:
             self._stop_parsing(error.__context__)
-        except _Refused as refused:
-            self._refuse(refused.status, refused.error)
+        except Refusal as refusal:
+            self._refuse(refusal)
         self._settle()
 
     def pause_writing(self) -> None:
@@ -132,10 +118,12 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Called by the parser; a request that offers an upgrade is begun when `_decline` has read it again."""
         self._check_head()
-        self._part = "body"
         if not self.parser.should_upgrade():
             super().on_headers_complete()
-            self.cycle.transport = OneWrite(self.transport)
+            self._part = "body"
+            self.headers = []  # trailers come here, where nobody takes them for headers (RFC 9110, 6.5.1)
+            if self.scope["method"] != "HEAD":
+                self.cycle.transport = OneWrite(self.transport)
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
@@ -153,6 +141,8 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Called when an answer was written."""
         super().on_response_complete()
+        self._debt = None  # uvicorn has stopped the timer, or set its own
+        self._everyone.works(self)
         self._settle()
 
     def timeout_keep_alive_handler(self) -> None:
@@ -164,7 +154,7 @@ class Protocol(HttpToolsProtocol):
         elif debt == "head":
             self._everyone.ended("slow_head")
             seconds = f"{self._patience.stalled:g} seconds"
-            self._refuse(_TIMEOUT, HeadTimeout(f"The head of the request did not arrive within {seconds}."))
+            self._refuse(Refusal(TIMEOUT, HeadTimeout(f"The head of the request did not arrive within {seconds}.")))
             self._settle()
         else:
             if debt != "request":
@@ -186,36 +176,37 @@ class Protocol(HttpToolsProtocol):
         if owed == "answer":
             self._untaken = self.transport.get_write_buffer_size()
         if self.timeout_keep_alive_task is None:
-            seconds = self._patience.idle if owed == "request" else self._patience.stalled
+            patience = self._patience
+            seconds = {"request": patience.idle, "rest": patience.body}.get(owed, patience.stalled)
             self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _owed(self) -> _Debt | None:
         if self.flow.write_paused or self.transport.is_closing():
             return "answer"
-        if self.cycle and not self.cycle.response_complete:
+        if self._is_answering():
             return None
         if self._part == "head":
             return "head"
         return "rest" if self._part else "request"
 
     def _check_head(self) -> None:
-        """Raise _Refused if the head, which is whole now, is too large."""
+        """Raise Refusal if the head, which is whole now, is too large."""
         if len(self.headers) > MAX_HEADERS:
-            raise _Refused(_HEAD_TOO_LARGE, MalformedRequest(f"A request may have {MAX_HEADERS} headers."))
+            raise Refusal(HEAD_TOO_LARGE, MalformedRequest(f"A request may have {MAX_HEADERS} headers."))
         if self._packet > MAX_HEAD_BYTES:  # else it was counted as it came
             size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
             if size > MAX_HEAD_BYTES:
                 raise _head_too_large()
 
     def _check_size(self, received: int) -> None:
-        """Raise _Refused if what has come of a request, and is not its body, is too large."""
+        """Raise Refusal if what has come of a request, and is not its body, is too large."""
         if self._part is None:
             return
         self._beside_body += received
         if self._part == "head" and self._beside_body > MAX_HEAD_BYTES:
             raise _head_too_large()
         if self._beside_body > MAX_HEAD_BYTES + MAX_FRAMING_BYTES:
-            raise _Refused(_BAD_REQUEST, MalformedRequest("The body is in too many chunks, or has too long trailers."))
+            raise Refusal(BAD_REQUEST, MalformedRequest("The body is in too many chunks, or has too long trailers."))
 
     def _fresh_parser(self) -> None:
         self.parser = httptools.HttpRequestParser(self)
@@ -225,7 +216,7 @@ class Protocol(HttpToolsProtocol):
         """Read the request again as if it had offered no upgrade, which a server may overlook (RFC 9110, 7.8)."""
         method, version = self.parser.get_method(), self.parser.get_http_version().encode()
         if method == b"CONNECT":  # to the parser that is an upgrade, too
-            self._refuse(_BAD_REQUEST, MalformedRequest("This is no proxy."))
+            self._refuse(Refusal(BAD_REQUEST, MalformedRequest("This is no proxy.")))
             return
         lines = [b"%s %s HTTP/%s" % (method, self.url, version)]
         lines += [
@@ -235,38 +226,44 @@ class Protocol(HttpToolsProtocol):
         self.data_received(b"\r\n".join([*lines, b"", rest]))
 
     def _stop_parsing(self, cause: BaseException | None) -> None:
-        if isinstance(cause, _Enough):  # those that wait are answered, and the last answer ends the connection
-            self.pipeline[0][0].keep_alive = False
-            self._is_deaf = True
-        elif isinstance(cause, _Refused):
-            self._refuse(cause.status, cause.error)
+        if isinstance(cause, _Enough):
+            self._take_no_more()
+        elif isinstance(cause, Refusal):
+            self._refuse(cause)
         else:
-            self._refuse(_BAD_REQUEST, MalformedRequest("This is no HTTP/1.1 request."))
+            self._refuse(Refusal(BAD_REQUEST, MalformedRequest("This is no HTTP/1.1 request.")))
 
-    def _refuse(self, status: HTTPStatus, error: HangtagError) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
+        """End the connection after the answers that it still owes, and say why where that takes the place of none."""
         if self.transport.is_closing():
             return
-        if not self._is_in_body():
-            self._refused(status)
-        problem = Problem(title=status.phrase, status=status, detail=str(error), code=error.code)
-        body = problem.model_dump_json().encode()
-        lines = [
-            f"HTTP/1.1 {status} {status.phrase}".encode(),
-            b"Connection: close",
-            b"Content-Type: application/problem+json",
-            b"Content-Length: %d" % len(body),
-            *([b"Retry-After: 1"] if status == _UNAVAILABLE else []),
-        ]
-        self.transport.write(b"\r\n".join([*lines, b"", body]))
-        self.transport.close()
+        is_in_body = self._part == "body"  # of the newest request
+        if not self._is_answering():
+            if not is_in_body:  # else it has its answer
+                self._refused(refusal.status)
+                self.transport.write(refusal.written())
+            self.transport.close()
+        elif is_in_body and not self.pipeline and not self.cycle.response_started:  # the app sees a hang-up, and counts
+            self.transport.write(refusal.written())
+            self.transport.close()
+        else:
+            if is_in_body and self.pipeline:  # the app has not seen it
+                self._refused(refusal.status)
+                self.pipeline[0] = self.cycle, refusal.response()  # type: ignore[assignment]  # uvicorn only calls it
+            self._take_no_more()
 
-    def _is_in_body(self) -> bool:
-        """Whether what is read now is the body of a request that the app answers, and counts."""
-        return self._part == "body" and bool(self.cycle) and self.cycle.more_body and not self.cycle.response_complete
+    def _take_no_more(self) -> None:
+        """Answer those requests that are here, the last of which ends the connection."""
+        self.cycle.keep_alive = False
+        self._is_deaf = True
+
+    def _is_answering(self) -> bool:
+        """Whether there is a request that was not answered yet."""
+        return bool(self.cycle) and not self.cycle.response_complete
 
 
-def _head_too_large() -> _Refused:
-    return _Refused(_HEAD_TOO_LARGE, MalformedRequest(f"Path and headers may have {MAX_HEAD_BYTES} bytes."))
+def _head_too_large() -> Refusal:
+    return Refusal(HEAD_TOO_LARGE, MalformedRequest(f"Path and headers may have {MAX_HEAD_BYTES} bytes."))
 
 
 def _without_upgrade(name: bytes, value: bytes) -> bytes:

@@ -433,6 +433,20 @@ class Connection:
         is_json = "json" in self.headers.get_content_type()
         return status, json.loads(body) if is_json else {}
 
+    def answer_to_head(self) -> tuple[int, dict[str, str]]:
+        """The status and the headers of the next answer, which has no body, but those that are of each answer alone."""
+        status = int(self._answers.readline().split()[1])
+        headers = parse_headers(self._answers)
+        del headers["x-request-id"], headers["date"]
+        return status, dict(headers)
+
+    def is_over(self) -> bool:
+        """Whether the service ends the connection, and says nothing more."""
+        try:
+            return not self._answers.read()
+        except ConnectionResetError:
+            return True
+
     def hang_up(self) -> None:
         self._answers.close()
         self._socket.close()

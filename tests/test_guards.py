@@ -33,7 +33,7 @@ ODD = {  # what is sent, and the status of the answer
     "a negative length": (POST + b"Content-Length: -3\r\n\r\n", 400),
     "an enormous length": (POST + b"Content-Length: %d\r\n\r\n" % 10**30, 400),
     "a length that is too large": (POST + b"Content-Length: %d\r\n\r\n" % 10**15, 413),
-    "a length that is too small": (POST + b"Content-Length: 1\r\n\r\n" + png(0), 400),
+    "a length that is too small": (POST + b"Content-Length: 1\r\n\r\n" + png(0), 422),
     "an encoding nobody knows": (POST + b"Transfer-Encoding: xchunked\r\n\r\nabc", 400),
     "an empty encoding": (POST + b"Transfer-Encoding: \r\nContent-Length: 3\r\n\r\nabc", 400),
     "an encoding that is not the last": (POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 400),
