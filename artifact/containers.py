@@ -23,6 +23,7 @@ _MAGICS: tuple[tuple[bytes, Kind], ...] = (
     (b"MM\0*", "TIFF"),
 )
 _MAX_PARTS = 50_000  # chunks or segments; each costs microseconds, and a photo of 50 megapixels has a few thousand
+_MAX_HEAD_PARTS = 1_000  # segments before a JPEG's frame, tags of a TIFF; a photo has five to a hundred of them
 _MAX_PROFILES = 4  # each may inflate to a megabyte, and a PNG has at most one
 _MAX_SCANS = 100  # each walks the whole picture again; a progressive JPEG has about ten
 _MAX_SCANNED_PIXELS = 1_040_000_000  # by all scans of a JPEG together: 52 megapixels in 20; in CMYK it has 18
@@ -45,7 +46,10 @@ def kind_of(data: bytes) -> Kind | None:
 
 
 def declared_pixels(data: bytes) -> int:
-    """How many pixels the file says that it has, read from its head alone; 0 where it does not say so."""
+    """How many pixels the file says that it has, read from its head alone; 0 where it does not say so.
+
+    Takes 0.1 ms at most: raises UndecodableImage for a head in far too many parts.
+    """
     kind = kind_of(data)
     try:
         width, height = _SIZES[kind](data) if kind else (0, 0)
@@ -74,7 +78,9 @@ class JpegHeader(NamedTuple):
 def read_jpeg_header(data: bytes) -> JpegHeader:
     """What the markers up to the end marker say; what lies behind it (a second picture, a film) is not looked at."""
     header, at, scans = JpegHeader(), 2, 0
-    for _ in range(_MAX_PARTS):
+    for parts in range(_MAX_PARTS):
+        if parts == _MAX_HEAD_PARTS and not header.channels:
+            raise _too_many_parts("JPEG's head", _MAX_HEAD_PARTS)
         found = _JPEG_MARKER.search(data, at)
         if found is None:
             return header
@@ -98,13 +104,15 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     """Width and height by the first frame, from segment to segment; what lies behind it is not looked at."""
     at = 2
-    for _ in range(_MAX_PARTS):
+    for _ in range(_MAX_HEAD_PARTS):
         marker, length = unpack_from(">HH", data, at)
         if marker & 0xFF in _JPEG_FRAMES:
             height, width = unpack_from(">HH", data, at + 5)
             return width, height
+        if marker < 0xFF00:  # noqa: PLR2004 - no marker at all; the decoder may find its way, or not
+            return 0, 0
         at += 2 + length
-    return 0, 0
+    raise _too_many_parts("JPEG's head", _MAX_HEAD_PARTS)
 
 
 def webp_size(data: bytes) -> tuple[int, int]:
@@ -188,9 +196,7 @@ def _bmp_is_whole(data: bytes) -> bool:
 
 def _tiff_is_whole(data: bytes) -> bool:
     """The first page: its directory, the values that this refers to, and its strips or tiles are all there."""
-    order = "<" if data.startswith(b"II") else ">"
-    (first,) = unpack_from(order + "I", data, 4)
-    (count,) = unpack_from(order + "H", data, first)
+    order, first, count = _tiff_directory(data)
     unpack_from("I", data, first + 2 + 12 * count)  # where the next page would be
     blocks: dict[int, tuple[int, ...]] = {}
     left = len(data)
@@ -212,9 +218,7 @@ def _tiff_is_whole(data: bytes) -> bool:
 
 def _tiff_size(data: bytes) -> tuple[int, int]:
     """Width and height of the first page, by its directory."""
-    order = "<" if data.startswith(b"II") else ">"
-    (first,) = unpack_from(order + "I", data, 4)
-    (count,) = unpack_from(order + "H", data, first)
+    order, first, count = _tiff_directory(data)
     found = {256: 0, 257: 0}
     for at in range(first + 2, first + 2 + 12 * count, 12):
         tag, kind = unpack_from(order + "HH", data, at)
@@ -223,10 +227,18 @@ def _tiff_size(data: bytes) -> tuple[int, int]:
     return found[256], found[257]
 
 
-def _too_many_parts(kind: Kind) -> UndecodableImage:
-    return UndecodableImage(
-        f"The {kind} is in over {_MAX_PARTS} parts; save it anew with a usual encoder and send that."
-    )
+def _tiff_directory(data: bytes) -> tuple[str, int, int]:
+    """The byte order, and of the first page where its tags are and how many."""
+    order = "<" if data.startswith(b"II") else ">"
+    (first,) = unpack_from(order + "I", data, 4)
+    (count,) = unpack_from(order + "H", data, first)
+    if count > _MAX_HEAD_PARTS:
+        raise _too_many_parts("TIFF's head", _MAX_HEAD_PARTS)
+    return order, first, count
+
+
+def _too_many_parts(what: str, most: int = _MAX_PARTS) -> UndecodableImage:
+    return UndecodableImage(f"The {what} is in over {most} parts; save it anew with a usual encoder and send that.")
 
 
 _WALKS: dict[Kind, Callable[[bytes], bool]] = {

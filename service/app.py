@@ -15,6 +15,7 @@ from service.classify import Classify, Shortcut
 from service.connections import Connections, files_for
 from service.cors import across_origins
 from service.counts import shared_folder
+from service.ending import Unawaited
 from service.gate import Gate
 from service.hosting import Hosting
 from service.intake import Limits
@@ -52,7 +53,7 @@ class App:
             self._pulse.join(sign_of_life)
         self.hosting = Hosting(settings, self._metrics, self._pulse)
         self.connections = Connections(files_for(settings.max_connections), self._metrics)
-        self._access = Access(settings, self._metrics, shared_folder())
+        self._access = Access(settings, self._metrics, shared_folder() if settings.workers > 1 else None)
         self._reporters = _reporters(settings, self._release)
         self.asgi = Telemetry(self._gated(), self._metrics, self.hosting, *self._reporters)
 
@@ -100,7 +101,10 @@ class App:
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_default_executor(Unawaited())
         self._pulse.start()
+        if not self._load_first:
+            self.hosting.announce()
         loading = asyncio.create_task(self.hosting.load())
         if self._load_first:
             await loading
@@ -112,16 +116,16 @@ class App:
                 await each
         await loading
         await self.hosting.close()
-        self._pulse.stop()
         for reporter in self._reporters:
             await asyncio.to_thread(reporter.close)
+        self._pulse.stop()  # last: while something is waited for, the first process must see that this one is well
 
     def _watches(self) -> Iterator[Coroutine[None, None, None]]:
         """What watches the files that the service is about, where that is wanted."""
         if self._settings.watch:
             yield watch(self.hosting)
         if self._settings.watch and self._settings.keys:
-            yield watch_keys(self._settings.keys.absolute().parent, self._access)
+            yield watch_keys(self._settings.keys.absolute(), self._access)
 
 
 def _reporters(settings: Settings, release: str) -> list[Reporter]:

@@ -25,6 +25,7 @@ MAX_TOP_K, DEFAULT_TOP_K = 1000, 5
 _ROUTE = SimpleNamespace(path="/v1/models/{model}/classify")
 _VERSION_ROUTE = SimpleNamespace(path="/v1/models/{model}/versions/{version}/classify")
 
+_COUNT = re.compile(r"[0-9]{1,4}")
 _PATH = re.compile(r"/v1/models/([^/]+)(?:/versions/([^/]+))?/classify")
 _CACHE_STATUS: dict[Source, str] = {  # RFC 9211
     "hit": "hangtag; hit",
@@ -89,6 +90,6 @@ def _top_k(query: bytes) -> int:
     asked = QueryParams(query).get("top_k") if query else None
     if asked is None:
         return DEFAULT_TOP_K
-    if not asked.isdecimal() or not 1 <= int(asked[:5]) <= MAX_TOP_K:
+    if not _COUNT.fullmatch(asked) or not 1 <= int(asked) <= MAX_TOP_K:
         raise MalformedRequest(f"top_k is {asked[:40]!r}; ask for 1 to {MAX_TOP_K} labels.")
     return int(asked)

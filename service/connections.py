@@ -12,7 +12,7 @@ from service.metrics import Metrics
 
 logger = logging.getLogger("hangtag")
 
-_OTHER_FILES = 128  # models while they load, the workers' counts, the log; about 30 are open at rest
+_OTHER_FILES = 128  # models while they load, counts and keys' rates of workers, the log; about 30 are open at rest
 
 
 class Connection(Protocol):

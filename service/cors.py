@@ -6,8 +6,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 _ASKED = (
-    *("Authorization", "Priority", "X-Request-Deadline-Ms", "X-Request-ID", "X-Request-Key"),
-    "Inference-Header-Content-Length",
+    *("Authorization", "If-None-Match", "Priority", "X-Request-Deadline-Ms", "X-Request-ID", "X-Request-Key"),
+    *("Inference-Header-Content-Length", "traceparent", "tracestate"),
 )
 _ANSWERED = (
     *("Cache-Status", "ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID"),

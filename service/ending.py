@@ -4,10 +4,19 @@ import logging
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 ALL_ANSWERED = 0
 GAVE_UP_REQUESTS = 1
 REPLACE_ME = os.EX_TEMPFAIL  # 75: this process cannot go on, and another one can
+
+
+class Unawaited(ThreadPoolExecutor):
+    """The threads of `asyncio.to_thread`, for which asyncio would wait at its end."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - as the pool's
+        """Take no more; what runs may end, or not."""
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
 
 
 def leave(code: int) -> int:

@@ -35,7 +35,7 @@ def router(hosting: Hosting, metrics: Metrics) -> APIRouter:
 
     @routes.get(
         "/health/ready",
-        summary="Every model answers, no runner is stuck, and the service is not draining",
+        summary="Every model answers, no runner of a stable version is stuck, and the service is not draining",
         responses={200: openapi.example(examples.READY), 503: openapi.example(examples.DRAINING, model=Health)},
     )
     async def is_ready(response: Response) -> Health:

@@ -5,6 +5,7 @@ import gc
 import logging
 import signal
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 
 from artifact.errors import (
     ArtifactError,
@@ -33,11 +34,9 @@ class Hosting:
 
     def __init__(self, settings: Settings, metrics: Metrics, pulse: Pulse) -> None:
         self.repository = Repository(settings.models)
-        self._loader = Loader(self.repository, settings, metrics, pulse, self.give_up)
+        self._loader = Loader(self.repository, settings, metrics, pulse)
         self._metrics = metrics
-        self._models = {
-            name: ServedModel(name, self.repository, self._loader, metrics) for name in self.repository.names()
-        }
+        self._models = {name: self._served(name) for name in self.repository.names()}
         self._changing = asyncio.Lock()
         self._is_asked_for = False
         self._reloads: set[asyncio.Task[None]] = set()
@@ -84,11 +83,16 @@ class Hosting:
         logger.info("draining: not ready any more, still answering")
 
     def give_up(self, why: str) -> None:
-        """Stop as on SIGTERM, and ask by the exit code for another process in the place of this one."""
+        """Stop as on SIGTERM, and ask by the exit code for another process in the place of this one.
+
+        Where it stops already, it does that as it was asked to, and nobody need take its place.
+        """
+        if self.draining or self._is_beyond_help:
+            logger.error("%s; this process stops already", why)
+            return
         logger.error("%s; this process stops, and another one should take its place", why)
         self._is_beyond_help = True
-        if not self.draining:
-            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
 
     @property
     def exit_code(self) -> int:
@@ -96,6 +100,11 @@ class Hosting:
         if self._is_beyond_help:
             return REPLACE_ME
         return GAVE_UP_REQUESTS if self.given_up else ALL_ANSWERED
+
+    def announce(self) -> None:
+        """Say in the metrics which models do not answer yet, for who asks before they are loaded."""
+        for model in self.models:
+            model.metrics_of(model.version).unready()
 
     async def load(self) -> None:
         """Load every model for the first time; one that fails leaves the others in service."""
@@ -138,7 +147,7 @@ class Hosting:
         """Load a model again that was unloaded, or is new; raises as `reload` does, ManyWorkers or ModelNotFound."""
         self._check_worker()
         async with self._changing:
-            _raise_if_any(await self._bring([self._models.get(name) or await self._served(name)]))
+            _raise_if_any(await self._bring([self._models.get(name) or await self._new(name)]))
 
     async def unload_model(self, name: str) -> None:
         """Answer for a model no more, until it is loaded again.
@@ -161,8 +170,8 @@ class Hosting:
         """Bring each model up to date, and new ones in; a model that is gone from the repository goes on."""
         failures, models = list[str](), [model for model in self.models if model.is_wanted]
         try:
-            found = await asyncio.to_thread(self.repository.names)
-            models += [await self._served(name) for name in found if name not in self._models]
+            found = await self._loader.read(self.repository.names)
+            models += [await self._new(name) for name in found if name not in self._models]
         except ArtifactError as error:
             logger.error("reload: %s", error)  # noqa: TRY400 - it says all there is
             failures = [str(error)]
@@ -180,9 +189,12 @@ class Hosting:
                 self._models[model.name] = model
         return failures
 
-    async def _served(self, name: str) -> ServedModel:
-        """A model of the repository that is new here; raises an ArtifactError."""
-        return await asyncio.to_thread(ServedModel, name, self.repository, self._loader, self._metrics)
+    async def _new(self, name: str) -> ServedModel:
+        """A model of the repository that is new here; raises an ArtifactError, or Draining."""
+        return await self._loader.read(partial(self._served, name))
+
+    def _served(self, name: str) -> ServedModel:
+        return ServedModel(name, self.repository, self._loader, self._metrics, self.give_up)
 
     async def close(self) -> None:
         """Answer what was accepted, and let all threads end."""

@@ -23,9 +23,13 @@ FIELD = "image"
 
 _KEY = b"x-request-key"
 
-# A body is slow when it is behind one that begins after so many seconds and then comes at so many bytes a second, which
-# is slower than any network that a shop's customers would wait for.
-_GRACE, _SLOWEST = 0.5, 16 * 2**10
+# A body is slow when it is behind one that begins after so many seconds, within which a client on any line has heard
+# that it may begin, and then comes at so many bytes a second, which is slower than what a shop's customers wait for.
+_GRACE, _SLOWEST = 2.0, 16 * 2**10
+
+# Seconds within which a body should be here if others are to be kept from the room that it does not fill yet, and how
+# long it has to show that it will be.
+_SOON, _FIRST = 5.0, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Room(Protocol):
         """It is on its way; if it is slow, the sender may be put out."""
 
     def receive(self, size: int) -> None:
-        """So many more bytes of it are here; raises QueueFull."""
+        """So many more bytes of it are here; raises QueueFull where no room was kept for them."""
 
     def end(self) -> None:
         """All of it is here, or no more will come."""
@@ -105,6 +109,11 @@ class Caller:
     def is_slow(self) -> bool:
         """Whether the body comes so slowly that others may have its room."""
         return self.record.body_bytes < _SLOWEST * (perf_counter() - self._since - _GRACE)
+
+    def will_soon_send(self, missing: int) -> bool:
+        """Whether so many bytes, the rest of the body, will be here soon, as fast as it came until now."""
+        here, seconds = self.record.body_bytes, perf_counter() - self._since
+        return here * _SOON >= (here + missing) * (seconds - _FIRST)
 
     def put_out(self) -> None:
         """The body has no room any more, so break off reading it."""

@@ -6,7 +6,9 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import get_native_id
+from typing import Any, TypeVar
 
 from artifact.device import CPU, Device, available_cpus, best_provider
 from artifact.errors import Draining
@@ -24,13 +26,18 @@ from service.way import Way, way_to_run
 
 logger = logging.getLogger("hangtag")
 
+Found = TypeVar("Found")
+
 WARM_UP_SAMPLES = 8
 
 _NICE = 5  # by more, whoever waits for the interpreter's lock while the loader has it would wait too long
 
 
 class Loader:
-    """Loads versions of models, which share a cache, and on a GPU the threads that decode."""
+    """Loads versions of models, which share a cache, and on a GPU the threads that decode.
+
+    All that is read of the repository while it serves is read in its one thread, since storage may hang.
+    """
 
     def __init__(
         self,
@@ -38,28 +45,29 @@ class Loader:
         settings: Settings,
         metrics: Metrics,
         pulse: Pulse,
-        give_up: Callable[[str], None],
     ) -> None:
         self._repository = repository
         self._settings = settings
         self._metrics = metrics
         self._pulse = pulse
-        self._give_up = give_up
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_step_back)
         self._decoders = Decoders(available_cpus())
-        self._loading: asyncio.Future[Loaded] | None = None
+        self._reading: asyncio.Future[Any] | None = None
         self._is_stopped = False
         self._cache = ScoreCache(settings.cache_bytes) if settings.cache_bytes else None
 
-    async def load(self, name: str, version: str) -> HostedModel:
-        """A version that answers; raises a HangtagError, Draining after `stop`, or whatever else is wrong with it."""
+    async def load(self, name: str, version: str, give_up: Callable[[str], None]) -> HostedModel:
+        """A version that answers, and tells `give_up` why if it cannot go on some day.
+
+        Raises a HangtagError, Draining after `stop`, or whatever else is wrong with it.
+        """
         self._check_running()
         metrics = ModelMetrics(self._metrics, name, version)
         try:
-            self._loading = asyncio.get_running_loop().run_in_executor(self._thread, self._open, name, version)
-            loaded = await self._loading
+            loaded = await self.read(partial(self._open, name, version))
+        except Draining:
+            raise
         except BaseException:
-            self._check_running()
             metrics.load_ended("failed")
             raise
         metrics.load_ended("ok")
@@ -70,13 +78,24 @@ class Loader:
             *(name, version, loaded.session.provider),
             *(loaded.way.runners, loaded.way.threads, loaded.way.max_batch),
         )
-        return HostedModel(loaded, self._settings, metrics, self._cache, self._pulse, self._give_up)
+        return HostedModel(loaded, self._settings, metrics, self._cache, self._pulse, give_up)
+
+    async def read(self, call: Callable[[], Found]) -> Found:
+        """What a call that reads the repository gives; raises as it does, or Draining after `stop`."""
+        self._check_running()
+        reading: asyncio.Future[Found] = asyncio.get_running_loop().run_in_executor(self._thread, call)
+        self._reading = reading
+        try:
+            return await reading
+        except BaseException:
+            self._check_running()
+            raise
 
     def stop(self) -> None:
-        """Load nothing any more; nobody waits for what is being loaded, which may hang."""
+        """Read and load nothing any more; nobody waits for what is being read, which may hang."""
         self._is_stopped = True
-        if self._loading:
-            self._loading.cancel()
+        if self._reading:
+            self._reading.cancel()
 
     def _check_running(self) -> None:
         if self._is_stopped:

@@ -95,7 +95,7 @@ class HostedModel:
         try:
             terms, size = caller.terms(), caller.declared_bytes()
             with self._scheduler.seat(size, terms.urgency, terms.deadline) as seat:
-                place.take(seat, terms, is_size_known=size > 0)
+                place.take(seat, terms)
                 yield place
             outcome = "ok"
         except (ClientGone, asyncio.CancelledError):
@@ -177,11 +177,10 @@ class Place:
         """How many the request has, as far as is known."""
         return self._record.images
 
-    def take(self, seat: Seat[Job, Scores], terms: Terms, *, is_size_known: bool) -> None:
+    def take(self, seat: Seat[Job, Scores], terms: Terms) -> None:
         """Be let in; the seat holds the bytes of the body already where it is known how many will come."""
         self._seat = seat
         self.terms = terms
-        self._is_size_known = is_size_known
 
     def begin(self, sender: Caller) -> None:
         """The body is on its way; a slow one loses the place to those who need it."""
@@ -189,8 +188,7 @@ class Place:
 
     def receive(self, size: int) -> None:
         """So many more bytes of the body are here; raises QueueFull."""
-        if not self._is_size_known:
-            self._seat.hold(Load(bytes=size))
+        self._seat.receive(size)
 
     def end(self) -> None:
         """All of the body is here, or no more of it will come."""

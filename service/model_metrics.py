@@ -21,7 +21,6 @@ class ModelMetrics:
         self._stages = {stage: metrics.stages.labels(*self._model, stage) for stage in STAGES}
         self._batch_size = metrics.batch_size.labels(*self._model)
         self._confidence = metrics.confidence.labels(*self._model)
-        self._ready = metrics.model_ready.labels(*self._model)
         self._queue_items = metrics.queue_items.labels(*self._model)
         self._replaced = metrics.replaced.labels(*self._model)
         self._loads = {outcome: metrics.loads.labels(*self._model, outcome) for outcome in LOADS}
@@ -37,7 +36,7 @@ class ModelMetrics:
             for label in labels
             for decision in DECISIONS
         }
-        self._ready.set(1)
+        self._say_ready(is_so=True)
 
     def replaced(self, runners: int) -> None:
         """So many runners were stuck or gone, and were replaced."""
@@ -45,7 +44,17 @@ class ModelMetrics:
 
     def stuck(self, *, is_so: bool) -> None:
         """The version is stuck, or is ready again."""
-        self._ready.set(not is_so)
+        self._say_ready(is_so=not is_so)
+
+    def unready(self) -> None:
+        """The version does not answer.
+
+        Of several workers the least counts, so one that does not listen yet, since it loads, must not say so.
+        """
+        self._say_ready(is_so=False)
+
+    def _say_ready(self, *, is_so: bool) -> None:
+        self._metrics.model_ready.labels(*self._model).set(is_so)
 
     def expect(self, expectation: Expectation) -> None:
         """Say what the answers should look like."""
@@ -57,7 +66,7 @@ class ModelMetrics:
     def retired(self, digest: str) -> None:
         """The version answers no more."""
         self._metrics.model_info.labels(*self._model, digest).set(0)
-        self._ready.set(0)
+        self.unready()
 
     def labelled(self, label: str, *, is_so: bool) -> None:
         """The version should have the label now, or should not any more."""
@@ -66,6 +75,8 @@ class ModelMetrics:
     def load_ended(self, outcome: str) -> None:
         """The version was loaded, or could not be."""
         self._loads[outcome].inc()
+        if outcome == "failed":
+            self.unready()
 
     def outcome(self, outcome: str, images: int = 1) -> None:
         """Images got their one outcome."""

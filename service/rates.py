@@ -5,7 +5,6 @@ import os
 import struct
 from collections.abc import Callable
 from math import ceil
-from mmap import mmap
 from pathlib import Path
 from time import monotonic
 from weakref import finalize
@@ -31,9 +30,7 @@ class Bucket:
         self._file = -1 if file is None else os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if file is not None:
             finalize(self, os.close, self._file)  # when no request has it any more
-            # A byte more than is needed: now there is memory for all. Where it ran out later, we would be killed.
-            os.pwrite(self._file, b"\0", _MOMENT.size)
-        self._memory = mmap(self._file, _MOMENT.size)
+        self._moment = 0.0
         self.policy = f'"images";q={self._tokens};w={self._seconds}'.encode()
 
     def take(self) -> float:
@@ -50,11 +47,11 @@ class Bucket:
             fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
             now = self._clock()
-            full = max(now, _MOMENT.unpack_from(self._memory)[0])
+            full = max(now, self._full())
             late: float = full - now - most
             if late > _ROUNDING * self._each:
                 return late
-            _MOMENT.pack_into(self._memory, 0, full + images * self._each)
+            self._keep(full + images * self._each)
             return 0.0
         finally:
             if self._file >= 0:
@@ -62,6 +59,15 @@ class Bucket:
 
     def state(self) -> bytes:
         """Tokens that are there, and seconds until all are, as the header RateLimit has it."""
-        away = max(0.0, _MOMENT.unpack_from(self._memory)[0] - self._clock())
+        away = max(0.0, self._full() - self._clock())
         there = max(0, int((self._seconds - away) / self._each + _ROUNDING))
         return b'"images";r=%d;t=%d' % (there, ceil(away))
+
+    def _full(self) -> float:
+        kept = os.pread(self._file, _MOMENT.size, 0) if self._file >= 0 else b""
+        return float(_MOMENT.unpack(kept)[0]) if kept else self._moment
+
+    def _keep(self, moment: float) -> None:
+        self._moment = moment
+        if self._file >= 0:
+            os.pwrite(self._file, _MOMENT.pack(moment), 0)

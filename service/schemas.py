@@ -34,7 +34,7 @@ class Classification(TypedDict):
 
 
 class Failure(BaseModel):
-    """A label whose version could not be loaded, and stays where it was."""
+    """A label whose version could not be loaded, and stays where it was, or hung on trial, and lost it."""
 
     label: str
     version: str
@@ -56,7 +56,7 @@ class ModelDetail(ModelSummary):
     labels: dict[Label, str] = Field(description="the version of each label that is in service")
     canary_share: float = Field(description="of the requests that name no version")
     shadow_share: float = Field(description="of the images that the stable version answers")
-    failures: list[Failure] = Field(description="what the last reload could not load")
+    failures: list[Failure] = Field(description="what could not be loaded, or hung on trial and was given up")
     card: ModelCard | None
 
 

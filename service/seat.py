@@ -1,7 +1,7 @@
 """The place of an item in a scheduler, and the room that it takes there."""
 
 from collections.abc import Awaitable, Callable
-from operator import add
+from operator import add, sub
 from typing import Generic, Protocol, TypeVar
 
 from service.bounds import Bounds, Load
@@ -15,6 +15,9 @@ class Sender(Protocol):
 
     def is_slow(self) -> bool:
         """Whether it sends so slowly that others may have its place."""
+
+    def will_soon_send(self, missing: int) -> bool:
+        """Whether so many bytes, all that are missing, will soon be here."""
 
     def put_out(self) -> None:
         """It has no place any more."""
@@ -34,6 +37,7 @@ class Seat(Generic[Item, Result]):
         self.urgency = urgency
         self.deadline = deadline
         self.held = Load()
+        self._ahead = 0
 
     def hold(self, load: Load) -> None:
         """Take more room, as the item's size comes to be known; raises QueueFull."""
@@ -41,9 +45,20 @@ class Seat(Generic[Item, Result]):
         self.held = Load(*map(add, self.held, load))
 
     def begin_arriving(self, sender: Sender) -> None:
-        """What the item is made of is on its way; a slow sender is put out when others need the room."""
+        """What the item is made of is on its way; a slow sender is put out when others need the room.
+
+        As many bytes of it as are held now will need no more room.
+        """
         self._sender = sender
+        self._ahead = self.held.bytes
         self._bounds.arriving[self] = None
+
+    def receive(self, size: int) -> None:
+        """So many more bytes of it are here; raises QueueFull where they are not held already."""
+        if size <= self._ahead:
+            self._ahead -= size
+        else:
+            self.hold(Load(bytes=size))
 
     def end_arriving(self) -> None:
         """All of it is here."""
@@ -52,6 +67,16 @@ class Seat(Generic[Item, Result]):
     def is_slow(self) -> bool:
         """Whether it arrives so slowly that others may have the room."""
         return self._sender.is_slow()
+
+    def keeps_room_empty(self) -> bool:
+        """Whether it holds bytes that will not be here soon."""
+        return self._ahead > 0 and not self._sender.will_soon_send(self._ahead)
+
+    def give_ahead(self) -> None:
+        """Hold only what is here; the rest takes room as it arrives."""
+        ahead, self._ahead = Load(bytes=self._ahead), 0
+        self._bounds.give_back(ahead)
+        self.held = Load(*map(sub, self.held, ahead))
 
     def put_out(self) -> None:
         """Give back what is held, and tell the sender."""

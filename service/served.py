@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 from artifact.card import ModelCard
 from artifact.errors import (
@@ -33,9 +35,12 @@ class ServedModel:
     """A model and its versions in service.
 
     `routing` is what is so, where the labels say what should be: one whose version cannot be loaded stays where it was.
+    It goes on without one that hangs, but not without the stable one: `give_up` is told why, and ends the process.
     """
 
-    def __init__(self, name: str, repository: Repository, loader: Loader, metrics: Metrics) -> None:
+    def __init__(
+        self, name: str, repository: Repository, loader: Loader, metrics: Metrics, give_up: Callable[[str], None]
+    ) -> None:
         self.name = name
         self.routing = Routing()
         self.is_wanted = True
@@ -43,6 +48,8 @@ class ServedModel:
         self._repository = repository
         self._loader = loader
         self._metrics = metrics
+        self._give_up = give_up
+        self._given_up: dict[str, str] = {}  # versions that hung, and why
         self._was_tried = False
         self._retiring: set[asyncio.Task[None]] = set()
         self._wanted: dict[Label, str] = {"stable": repository.versions(name)[-1]}
@@ -58,11 +65,11 @@ class ServedModel:
 
     @property
     def status(self) -> Status:
-        """How it is with the version that answers who names none."""
+        """How it is with the stable version: one on trial is in all replicas, and must not turn them all not ready."""
         if not self.is_wanted:
             return "unloaded"
         if self.answers:
-            return "stuck" if any(hosted.is_stuck for hosted in self.routing.by_label.values()) else "ready"
+            return "stuck" if self.routing.by_label["stable"].is_stuck else "ready"
         return "failed" if self._was_tried else "loading"
 
     @property
@@ -93,7 +100,7 @@ class ServedModel:
         What cannot be loaded is logged and kept in `failures`; its label stays where it was, with its old share.
         """
         try:
-            wanted, rollout = await asyncio.to_thread(self._read)
+            wanted, rollout = await self._loader.read(self._read)
         except ArtifactError as error:
             self.failures = [Failure(label="stable", version=self.version, reason=self._explained(self.version, error))]
         else:
@@ -101,20 +108,28 @@ class ServedModel:
             await self._bring(wanted, rollout)
             self.is_wanted |= self.answers
         self._was_tried = True
+        if not self.answers:
+            self.metrics_of(self.version).unready()
         return [f"{self.name} {each.version} ({each.label}): {each.reason}" for each in self.failures]
 
     async def _bring(self, wanted: dict[Label, str], rollout: Rollout) -> None:
+        self._given_up = {
+            version: why
+            for version, why in self._given_up.items()
+            if version in wanted.values() and version != wanted["stable"]
+        }
         loaded, reasons = self.routing.hosted, dict[str, str]()
         for version in dict.fromkeys(wanted.values()):  # stable first, if there is no room for all
             try:
                 if version in loaded:
-                    await asyncio.to_thread(self._check_unchanged, loaded[version])
-                else:
-                    loaded[version] = await self._loader.load(self.name, version)
+                    await self._loader.read(partial(self._check_unchanged, loaded[version]))
+                elif version not in self._given_up:
+                    loaded[version] = await self._loader.load(self.name, version, partial(self._go_on_without, version))
             except Draining:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one version, all others stay in service
                 reasons[version] = self._explained(version, error)
+        reasons |= self._given_up  # one may have been, meanwhile
         self.failures = [
             Failure(label=label, version=version, reason=reasons[version])
             for label, version in wanted.items()
@@ -122,7 +137,7 @@ class ServedModel:
         ]
         old = self.routing
         kept = {label: model for label, model in old.by_label.items() if wanted.get(label) in reasons}
-        new = {label: loaded[version] for label, version in wanted.items() if version in loaded}
+        new = {label: loaded[version] for label, version in wanted.items() if version in loaded.keys() - self._given_up}
         by_label = kept | new
         for trial in TRIALS:
             if by_label.get(trial) is by_label.get("stable"):  # it stayed on trial, and is stable now
@@ -143,6 +158,22 @@ class ServedModel:
                     f"{self.name} {model.version} is loaded, and another one is in its folder now; "
                     "a published version never changes: publish it under a number of its own."
                 )
+
+    def _go_on_without(self, version: str, why: str) -> None:
+        """Let a version that hangs answer no more; where it is the stable one, only another process can go on.
+
+        It is not loaded again until a reload finds it without a label, or stable: threads that hang stay.
+        """
+        labels = [label for label, hosted in self.routing.by_label.items() if hosted.version == version]
+        if "stable" in labels:
+            self._give_up(why)
+            return
+        self._given_up[version] = f"{why}, so it was given up. To try it again, take its labels away, then set them."
+        logger.error("%s; the service goes on without it", why)
+        self.metrics_of(version).load_ended("failed")
+        self.failures += [Failure(label=label, version=version, reason=self._given_up[version]) for label in labels]
+        others = {label: hosted for label, hosted in self.routing.by_label.items() if label not in labels}
+        self._swap(replace(self.routing, by_label=others))
 
     def unload(self) -> None:
         """Answer no more; what was accepted is answered all the same."""

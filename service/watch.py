@@ -12,6 +12,8 @@ from service.hosting import Hosting
 
 logger = logging.getLogger("hangtag")
 
+_MOUNTED = "..data"  # the link that Kubernetes exchanges when a secret changes
+
 
 async def watch(hosting: Hosting) -> None:
     """Reload whenever something changes in the repository, until cancelled, or until its folder is gone."""
@@ -31,14 +33,19 @@ async def watch(hosting: Hosting) -> None:
     logger.error("%s is not watched any more; send SIGHUP when it has changed", root)
 
 
-async def watch_keys(folder: Path, access: Access) -> None:
-    """Read the keys anew whenever something changes in their folder, until cancelled.
+async def watch_keys(file: Path, access: Access) -> None:
+    """Read the keys anew whenever their file changes, until cancelled.
 
-    Not the file itself is watched: who writes it puts another one in its place, and a mounted secret is a link to
-    what is exchanged beside it.
+    Its folder is watched: who writes it puts another file in its place, and a mounted secret is a link to what is
+    exchanged beside it. What else is in the folder does not matter: our own log may be.
     """
+    folder, names = file.parent, {file.name, _MOUNTED}
+
+    def is_ours(_change: Change, path: str) -> bool:
+        return Path(path).name in names
+
     try:
-        async for _ in awatch(folder, recursive=False, ignore_permission_denied=True):
+        async for _ in awatch(folder, watch_filter=is_ours, recursive=False, ignore_permission_denied=True):
             with suppress(ReloadFailed):
                 access.reload()
     except OSError as error:

@@ -61,6 +61,7 @@ class Workers:
         self._serve = serve
         self._lives: dict[BaseProcess, _Life] = {}
         self._stopping = False
+        self._spared_until = 0.0  # by the monotonic clock
         self._code = 0
 
     def run(self) -> int:
@@ -82,7 +83,7 @@ class Workers:
                 for process, life in [*self._lives.items()]:
                     if process.sentinel in ended:
                         self._ended(process, life)
-                    elif not ended and life.stands_still():
+                    elif not ended and life.stands_still() and monotonic() >= self._spared_until:
                         logger.error("worker %d stands still; it is killed", process.pid)
                         process.kill()
         return self._code
@@ -105,7 +106,7 @@ class Workers:
         forget_gauges(life.number)
         code = process.exitcode or 0
         if self._stopping:
-            self._code = max(self._code, 0 if code == -signal.SIGTERM else abs(code))
+            self._code = max(self._code, 0 if code in (-signal.SIGTERM, REPLACE_ME) else abs(code))
         elif code < 0 or code == REPLACE_ME:
             how = f"was killed by signal {-code}" if code < 0 else "gave up"
             logger.error("worker %d %s; another one takes its place", process.pid, how)
@@ -117,6 +118,8 @@ class Workers:
             self._stop()
 
     def _stop(self) -> None:
+        if not self._stopping:  # at its end a worker's loop does not turn any more, and it closes its log
+            self._spared_until = monotonic() + self._settings.drain_seconds + self._settings.shutdown_seconds
         self._stopping = True
         for process in self._lives:
             process.terminate()

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from http.client import parse_headers
@@ -474,3 +475,16 @@ def eventually(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE
     while not holds():
         assert time.monotonic() < deadline, "it never held"
+
+
+def begun_to_read(pipe: Path) -> int:
+    """Wait until somebody reads a named pipe, who waits until what this gives is closed."""
+    found = list[int]()
+
+    def is_read() -> bool:
+        with suppress(OSError):  # nobody has opened it
+            found.append(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(found)
+
+    eventually(is_read)
+    return found[0]

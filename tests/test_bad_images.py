@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from artifact.containers import declared_pixels
 from artifact.errors import (
     EmptyImage,
     ImageError,
@@ -197,6 +198,30 @@ def raw_tiff(strips: int, *more: tuple[int, int, int, bytes]) -> bytes:
         directory += struct.pack("<HHII", tag, kind, count, start + len(values) if is_far else value)
         values += value if is_far else b""
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + directory + bytes(4) + values
+
+
+def with_comments(count: int) -> bytes:
+    """A JPEG with so many segments before those that it needs."""
+    data = FILES["baseline.jpg"]
+    return data[:2] + b"\xff\xfe\0\2" * count + data[2:]
+
+
+HEADS: dict[str, Callable[[int], bytes]] = {  # the size of a picture behind so many parts
+    "JPEG": with_comments,
+    "TIFF": lambda count: raw_tiff(2, *[(700 + number, 4, 1, 0) for number in range(count)]),
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_head_in_far_too_many_parts_is_refused_before_its_size_is_looked_for(kind: str):
+    taken, refused = HEADS[kind](900), HEADS[kind](10_000)
+    assert declared_pixels(taken) > 0
+    assert decode(taken, spec()).shape == (16, 16, 3)
+    start = time.thread_time()
+    for look in (declared_pixels, lambda data: decode(data, spec())):
+        with pytest.raises(UndecodableImage, match="head is in over 1000 parts"):
+            look(refused)
+    assert time.thread_time() - start < 0.003  # the first look is on the event loop, where others wait
 
 
 def of_many_scans(width: int, height: int, more: int) -> bytes:

@@ -17,12 +17,19 @@ from typing import Self
 import httpx
 import pytest
 
+from artifact.repository import REPORT_FILE
+from artifact.rollout import Rollout
+from service.hosting import Hosting
+from service.metrics import Metrics
+from service.pulse import Pulse
+from service.settings import Settings
 from support import (
     CLASSIFY,
     PATIENCE,
     ROOT,
     Connection,
     Service,
+    begun_to_read,
     card,
     code,
     deaf_at,
@@ -142,6 +149,133 @@ def test_a_process_that_has_lost_too_many_threads_answers_the_others_and_asks_to
         assert held.finish()[0] == 200
         held.hang_up()
         assert running.wait() == 75
+
+
+@pytest.fixture
+def on_trial(tmp_path: Path) -> Path:
+    """A sound version, and one that hangs on an image; labels are up to the test."""
+    publish(tmp_path)
+    publish(tmp_path, card(version="2"), graph(extra=deaf_at(77)), trained=graph())
+    return tmp_path
+
+
+def hanging(root: Path) -> Service:
+    options = ("--runners", "4", "--max-batch", "1", "--cache-bytes", "0", "--stuck-seconds", "0.8")
+    return Service(root, *options)
+
+
+def failures(service: Service) -> list[tuple[str, str]]:
+    found = httpx.get(f"{service.url}/v1/models/tiny").json()["failures"]
+    return [(each["label"], each["version"]) for each in found]
+
+
+def labels(service: Service) -> dict[str, str]:
+    return httpx.get(f"{service.url}/v1/models/tiny").json()["labels"]
+
+
+def test_a_shadow_that_hangs_is_nothing_to_those_who_ask_and_is_given_up_until_it_is_labelled_anew(on_trial: Path):
+    Rollout(stable="1", shadow="2", shadow_share=1).write(on_trial / "tiny")
+    with hanging(on_trial) as running:
+        for _ in range(3):
+            assert running.classify(BAD).json()["version"] == "1"
+        seen = set()
+        while not failures(running):
+            seen.add(readiness(running))
+        assert seen == {(200, "ready")}
+        assert failures(running) == [("shadow", "2")]
+        assert "3 threads that do not come back" in running.wait_for(r"(.*goes on without it)")
+        assert running.metric("hangtag_model_loads_total", model_version="2", outcome="failed") == 1
+        assert labels(running) == {"stable": "1"}
+        assert running.classify(BAD).status_code == 200
+        running.signal(signal.SIGHUP)
+        running.wait_for(r"reloaded: (1 failures)")
+        assert labels(running) == {"stable": "1"}
+        Rollout(stable="1").write(on_trial / "tiny")
+        running.signal(signal.SIGHUP)
+        running.wait_for("reloaded: (as labelled)")
+        Rollout(stable="1", shadow="2", shadow_share=1).write(on_trial / "tiny")
+        running.signal(signal.SIGHUP)
+        running.wait_for("(2 is shadow)")
+        assert failures(running) == []
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0
+
+
+def test_requests_of_a_canary_that_hangs_go_to_the_stable_version(on_trial: Path):
+    Rollout(stable="1", canary="2", canary_share=1).write(on_trial / "tiny")
+    with hanging(on_trial) as running:
+        assert running.classify(png(255)).json()["version"] == "2"
+        asking = [threading.Thread(target=running.classify, args=(BAD,)) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        eventually(lambda: failures(running) == [("canary", "2")])
+        for thread in asking:
+            thread.join()
+        for image in (png(255), BAD):
+            assert running.classify(image).json()["version"] == "1"
+        assert readiness(running) == (200, "ready")
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0
+
+
+@pytest.fixture
+def hosting(models: Path) -> Iterator[tuple[Hosting, list[int]]]:
+    """All models, and the SIGTERMs that the process has sent itself."""
+    sent = list[int]()
+    before = signal.signal(signal.SIGTERM, lambda number, _: sent.append(number))
+    yield Hosting(Settings(models=models), Metrics("test"), Pulse(4)), sent
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_process_that_gives_up_twice_stops_once(hosting: tuple[Hosting, list[int]]):
+    given_up, sent = hosting
+    given_up.give_up("one model")
+    given_up.give_up("another model")
+    assert sent == [signal.SIGTERM]
+    assert given_up.exit_code == 75
+
+
+def test_a_process_that_was_asked_to_stop_needs_nobody_in_its_place(hosting: tuple[Hosting, list[int]]):
+    given_up, sent = hosting
+    given_up.drain()
+    given_up.give_up("a model")
+    assert sent == []
+    assert given_up.exit_code == 0
+
+
+def test_a_stop_does_not_wait_for_storage_that_hangs_in_a_reload(models: Path, tmp_path: Path):
+    shutil.copytree(models, tmp_path / "models")
+    with Service(tmp_path / "models") as running:
+        labels_file = tmp_path / "models" / "tiny" / "rollout.json"
+        os.mkfifo(labels_file)
+        running.signal(signal.SIGHUP)
+        held = begun_to_read(labels_file)
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0
+        os.close(held)
+
+
+def test_a_stop_does_not_wait_for_a_report_that_cannot_be_read(tmp_path: Path):
+    report = publish(tmp_path, report=b"a page") / REPORT_FILE
+    with Service(tmp_path, "--shutdown-seconds", "0.2") as running, Connection(running.url) as asking:
+        report.unlink()
+        os.mkfifo(report)
+        asking.send(b"GET /v1/models/tiny/report HTTP/1.1\r\nHost: x\r\n\r\n")
+        held = begun_to_read(report)
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 1
+        os.close(held)
+
+
+def test_workers_are_not_killed_while_they_wait_for_a_collector_that_is_silent(models: Path, silent: str):
+    options = ("--workers", "2", "--stuck-seconds", "0.4", "--otlp-endpoint", silent)
+    with Service(models, *options) as running:
+        running.wait_for_workers(2)
+        for _ in range(8):  # so that both have something to tell
+            assert running.classify(png(255)).status_code == 200
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0
+        assert "stands still" not in running.log
 
 
 def test_a_stop_does_not_wait_for_a_model_that_hangs_while_it_is_loaded(tmp_path: Path):

@@ -46,6 +46,13 @@ def test_a_truncated_jpeg_is_refused(service: Service):
     assert code(response) == (422, "image_truncated")
 
 
+@pytest.mark.usefixtures("still_good")
+def test_a_jpeg_with_a_head_in_thousands_of_parts_is_refused(service: Service):
+    whole = encoded(Image.new("RGB", (64, 64)), "JPEG")
+    response = service.classify(whole[:2] + b"\xff\xfe\0\2" * 2_000 + whole[2:], content_type="image/jpeg")
+    assert code(response) == (422, "image_undecodable")
+
+
 def test_a_png_bomb_is_refused(models: Path):
     picture = bomb(10_000, 6_000)
     assert len(picture) < 20_000

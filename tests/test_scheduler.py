@@ -587,12 +587,17 @@ async def until(holds: Callable[[], bool]) -> None:
 class Client:
     """One who sends, as fast or as slowly as it is told."""
 
-    def __init__(self, *, slow: bool) -> None:
+    def __init__(self, *, slow: bool, soon: bool = False) -> None:
         self.slow = slow
+        self.soon = soon
         self.is_out = False
 
     def is_slow(self) -> bool:
         return self.slow
+
+    def will_soon_send(self, missing: int) -> bool:
+        assert missing > 0
+        return self.soon
 
     def put_out(self) -> None:
         self.is_out = True
@@ -614,3 +619,23 @@ async def test_who_sends_slowly_gives_its_seat_to_one_who_needs_it_longest_first
                 pass
         assert [client.is_out for client in clients] == [False, True, False]
     await scheduler.close()  # would wait for ever if a seat were given back once too few
+
+
+async def test_who_sends_slowly_keeps_its_seat_and_holds_only_the_bytes_that_are_there_when_others_need_more():
+    scheduler = build(Gate().run)
+    quick, tardy = Client(slow=False, soon=True), Client(slow=False)
+    with scheduler.seat(size=400) as first, scheduler.seat(size=600) as second:
+        first.begin_arriving(quick)
+        second.begin_arriving(tardy)
+        first.receive(100)
+        second.receive(100)
+        with scheduler.seat(size=500):
+            assert (first.held.bytes, second.held.bytes) == (400, 100)
+            with pytest.raises(QueueFull, match="bytes"):
+                second.receive(1)
+            first.receive(300)
+        second.receive(500)
+        assert (first.held.bytes, second.held.bytes) == (400, 600)
+    assert [quick.is_out, tardy.is_out] == [False, False]
+    await scheduler.close()  # would wait for ever if a seat were given back once too few
+    assert scheduler._bounds.taken == Load()

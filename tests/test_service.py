@@ -49,6 +49,7 @@ def test_top_k_says_how_many_labels_to_answer_with(service: Service):
     assert len(service.classify(png(0), top_k="1000").json()["predictions"]) == len(LABELS)
     assert code(service.classify(png(0), top_k="0")) == (400, "request_malformed")
     assert code(service.classify(png(0), top_k="many")) == (400, "request_malformed")
+    assert code(service.classify(png(0), top_k="00001" + "0" * 5000)) == (400, "request_malformed")
 
 
 def test_multipart_and_raw_body_get_the_same_answer(service: Service):

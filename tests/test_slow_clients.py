@@ -2,6 +2,7 @@
 
 import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -113,6 +114,28 @@ def test_a_few_slow_bodies_that_declare_much_lose_their_bytes_to_those_who_need_
             each.send(HEAD + b"10000000\r\n\r\nx")
         eventually(lambda: impatient.classify(photo).status_code == 200)
         assert impatient.classify(photo).status_code == 200
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_a_few_bodies_that_declare_all_the_bytes_shut_nobody_out_and_are_answered_in_the_end(impatient: Service):
+    begun = 300_000  # so much keeps a place for 20 seconds
+    photos = [png(0).ljust(size, b"\0") for size in [10 * 2**20] * 12 + [8 * 2**20]]
+    with ExitStack() as phones:
+        slow_ones = [phones.enter_context(Connection(impatient.url)) for _ in photos]
+        for each, photo in zip(slow_ones, photos, strict=True):
+            each.send(HEAD + b"%d\r\n\r\n" % len(photo) + photo[:begun])
+        eventually(lambda: impatient.classify(png(0)).status_code == 200)
+        for each, photo in zip(slow_ones, photos, strict=True):
+            each.send(photo[begun:])
+            assert each.answer()[0] == 200
+
+
+def test_who_hears_late_that_it_may_send_keeps_its_place(models: Path):
+    with Service(models, "--max-items", "2") as running, running.begin(png(0)) as first, running.begin(png(0)) as other:
+        heard = time.monotonic() + 1
+        while time.monotonic() < heard:
+            assert code(running.classify(png(0))) == (429, "queue_full")
+        assert (first.finish()[0], other.finish()[0]) == (200, 200)
 
 
 def test_a_body_of_unknown_length_takes_its_room_as_it_arrives(models: Path):

@@ -1,5 +1,6 @@
 """Several processes at one port: they count as one, are replaced when they are killed, and stop together."""
 
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support import HANGTAG, PATIENCE, Service, eventually, png
+from support import HANGTAG, PATIENCE, Service, begun_to_read, eventually, png, publish
 
 
 @pytest.fixture
@@ -52,6 +53,31 @@ def test_what_workers_count_is_one_count_and_outlives_a_worker_that_was_killed(b
     assert both.wait() == 0
     assert not any(is_there(pid) for pid in after)
     assert not folder.exists()
+
+
+def test_a_model_is_ready_while_a_worker_that_does_not_listen_yet_loads_it(tmp_path: Path):
+    model = publish(tmp_path) / "model.onnx"
+    with Service(tmp_path, "--workers", "2") as running:
+        running.wait_for_workers(2)
+        model.unlink()
+        os.mkfifo(model)
+        os.kill(running.workers()[1], signal.SIGKILL)
+        held = begun_to_read(model)
+        assert running.metric("hangtag_model_ready") == 1
+        os.close(held)  # what it has read is no model
+        eventually(lambda: running.metric("hangtag_model_ready") == 0)
+
+
+def test_a_model_that_the_first_process_loads_is_not_ready_yet(tmp_path: Path):
+    model = publish(tmp_path) / "model.onnx"
+    model.unlink()
+    os.mkfifo(model)
+    with Service(tmp_path, awaited=None) as running:
+        held = begun_to_read(model)
+        assert running.metric("hangtag_model_ready") == 0
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0
+        os.close(held)
 
 
 def test_workers_that_are_left_alone_stop_and_leave_nothing(both: Service):
