@@ -1,8 +1,8 @@
 """`hangtag models`: one subcommand per thing that is done to the models of a repository."""
 
-import importlib
-import sys
 from collections.abc import Sequence
+
+from artifact.subcommand import run_subcommand
 
 # `diff` draws a page, for which it needs the training stack's libraries; all others run where the service does.
 SUBCOMMANDS = {
@@ -16,21 +16,7 @@ SUBCOMMANDS = {
     "diff": ("training.diff_command", "the photos on which two versions disagree, as a page"),
 }
 
-USAGE = """usage: hangtag models COMMAND ...
-
-commands:
-{commands}
-
-`hangtag models COMMAND --help` shows the options and an example.
-Example: hangtag models list"""
-
 
 def run(arguments: Sequence[str]) -> int:
     """Run one subcommand; returns 2 for wrong usage."""
-    name, *rest = list(arguments) or ["--help"]
-    if name in SUBCOMMANDS:
-        return int(importlib.import_module(SUBCOMMANDS[name][0]).run(rest))
-    asked = name in {"-h", "--help"}
-    lines = "\n".join(f"  {command:8} {what}" for command, (_, what) in SUBCOMMANDS.items())
-    print(USAGE.format(commands=lines), file=sys.stdout if asked else sys.stderr)
-    return 0 if asked else 2
+    return run_subcommand("models", SUBCOMMANDS, arguments)
