@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 ALL_ANSWERED = 0
 GAVE_UP_REQUESTS = 1
@@ -26,7 +27,8 @@ def leave(code: int) -> int:
     """
     if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
         logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # one that was closed before the start is None
+            with suppress(OSError):
+                stream.flush()
         os._exit(code)
     return code

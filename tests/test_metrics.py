@@ -30,7 +30,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Two workers with a model that answers at once, and one that takes its time."""
     root = tmp_path_factory.mktemp("models")
     publish(root)
-    publish(root, card(name="heavy"), graph(extra=slow(products=6)))
+    publish(root, card(name="heavy"), graph(extra=slow(products=40)))
     options = ["--workers", "2", "--runners", "1", "--max-batch", "1", "--max-items", "2", "--max-body-bytes", "9999"]
     with Service(root, *options) as both:
         both.wait_for_workers(2)
