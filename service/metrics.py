@@ -1,4 +1,7 @@
-"""Every metric of the service, named once; each series of a model exists at zero from the moment the model is known."""
+"""Every metric of the service, named once; a model's series exist at zero from when it is known.
+
+Only whether a version is ready is not said by a worker that is still loading it.
+"""
 
 from collections.abc import Iterable
 from platform import python_version
