@@ -1,0 +1,81 @@
+// The choice of a model, which stands in the address, too, so that a link leads to the same one.
+
+import { askJson } from "./api.js";
+import { byId, element } from "./dom.js";
+import { tested } from "./figures.js";
+import { count, percent } from "./words.js";
+
+const LOADING_MS = 1000;
+
+let chosen = null; // what the service says of it; its card is null unless it is ready
+
+// Fills the choice; `changed` is called with each model that is chosen, the first one, too.
+export async function pickModel(changed) {
+  await told(() => fill(byId("model"), changed));
+}
+
+// What goes wrong stands where the model is described, and can be tried again.
+async function told(work) {
+  try {
+    await work();
+  } catch ({ message }) {
+    byId("about").replaceChildren(message, " ", element("button", { type: "button", onclick: () => told(work) }, "Try again"));
+  }
+}
+
+async function fill(select, changed) {
+  const { models } = await askJson("v1/models");
+  select.replaceChildren(
+    ...models.map(({ name, status }) => element("option", { value: name }, status === "ready" ? name : `${name} (${status})`)),
+  );
+  const wanted = new URLSearchParams(location.search).get("model");
+  select.value = models.some(({ name }) => name === wanted) ? wanted : firstReady(models).name;
+  select.disabled = false;
+  select.onchange = () => told(() => choose(select.value, changed));
+  await choose(select.value, changed);
+}
+
+// The model that is chosen.
+export function model() {
+  return chosen;
+}
+
+async function choose(name, changed) {
+  const found = await settled(name);
+  if (byId("model").value !== name) return; // another one was chosen meanwhile
+  chosen = found;
+  history.replaceState(null, "", `?${new URLSearchParams({ model: name })}`);
+  byId("about").replaceChildren(...about(chosen));
+  changed(chosen);
+}
+
+// A model that is being loaded is waited for, unless another one is chosen meanwhile.
+async function settled(name) {
+  for (;;) {
+    const found = await askJson(`v1/models/${encodeURIComponent(name)}`);
+    if (found.status !== "loading" || byId("model").value !== name) return found;
+    byId("about").textContent = unready(found);
+    await new Promise((resolve) => setTimeout(resolve, LOADING_MS));
+  }
+}
+
+function firstReady(models) {
+  const first = (wanted) => models.find(({ status }) => status === wanted);
+  return first("ready") ?? first("loading") ?? models[0];
+}
+
+// Why a model that is not ready is not.
+export function unready({ reason, status }) {
+  return reason ?? `The model is ${status}.`;
+}
+
+function about(model) {
+  const { card } = model;
+  if (!card) return [unready(model)];
+  const { accuracy, count: photos } = tested(card);
+  return [
+    card.description,
+    ` ${count(card.labels.length, "label")}; ${percent(accuracy)} of ${count(photos, "photo")} right that it`,
+    " had never seen.",
+  ];
+}
