@@ -13,11 +13,15 @@ COMMANDS = {
     "train": ("training.command", "train a model by a recipe"),
     "audit": ("training.audit_command", "look at photos before a model is trained on them"),
     "export": ("export.command", "turn a run folder into a verified model in models/"),
+    "classify": ("catalog.command", "label a whole catalogue of photos"),
     "models": ("artifact.models.command", "list, verify, label, roll back and publish models"),
     "keys": ("service.keys.command", "make, list and revoke the API keys of a service"),
     "tune": ("benchmarks.tune", "find how a model runs best on this machine"),
     "bench": ("benchmarks.command", "measure a running service"),
 }
+
+# What a command needs beyond serving comes with training, but for these.
+EXTRAS = {"classify": ("make catalog", "catalog")}
 
 USAGE = """usage: hangtag COMMAND ...
 
@@ -44,10 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if name == "serve":
             raise
-        print(f"hangtag {name}: needs {error.name}, which comes with `make train` or hangtag[train].", file=sys.stderr)
+        target, extra = EXTRAS.get(name, ("make train", "train"))
+        print(f"hangtag {name}: needs {error.name}, which comes with `{target}` or hangtag[{extra}].", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print(f"hangtag {name}: interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print(f"hangtag {name}: {str(error) or 'interrupted.'}", file=sys.stderr)
         sys.stdout.flush()
         os._exit(130)  # threads of the training stack still run, and an interpreter that ends around them can crash
 

@@ -12,6 +12,9 @@ Device = Literal["cpu", "cuda", "auto"]
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
+# Larger batches gain a CPU little and cost each image the time of its batch-mates; a GPU is idle without them.
+_BATCH_CPU, _BATCH_GPU = 4, 32
+
 _CUDA_OPTIONS = {
     # The default tries every algorithm for each convolution and batch size, for seconds, when it first meets it.
     "cudnn_conv_algo_search": "HEURISTIC",
@@ -47,6 +50,11 @@ def providers(best: str, gpu_memory: int = 0) -> list[tuple[str, dict[str, str]]
         return [(CPU, {})]
     limit = {"gpu_mem_limit": str(gpu_memory)} if gpu_memory else {}
     return [(CUDA, _CUDA_OPTIONS | limit), (CPU, {})]
+
+
+def usual_batch(provider: str) -> int:
+    """How many images one run has at most on a provider, where nobody has measured what is best."""
+    return _BATCH_CPU if provider == CPU else _BATCH_GPU
 
 
 def batch_sizes(provider: str, max_batch: int) -> tuple[int, ...]:

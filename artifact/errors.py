@@ -6,7 +6,12 @@
     │   ├── UnsupportedImageType
     │   ├── TruncatedImage
     │   ├── UndecodableImage
-    │   └── TooManyPixels
+    │   ├── TooManyPixels
+    │   └── TooManyBytes
+    ├── ArchiveError                  these bytes are no archive that photos can be taken from
+    │   ├── ArchiveInvalid
+    │   ├── TooManyEntries
+    │   └── EntryUnreadable
     ├── ArtifactError                 the model repository, or what stands in it, is not as it says
     │   ├── RepositoryEmpty
     │   ├── ModelNotFound
@@ -23,6 +28,7 @@
     ├── ProviderUnavailable           onnxruntime cannot run on the device that was asked for
     ├── RequestError                  the request itself is wrong
     │   ├── BodyTooLarge
+    │   ├── TooManyItems
     │   ├── BodyTimeout
     │   ├── HeadTimeout
     │   ├── ClientGone
@@ -55,9 +61,34 @@
     ├── DataError                     the training data is not there, or not what it should be
     ├── RecipeError                   the recipe or the run folder is not one that can be trained or exported
     ├── ExportError                   the exported model is not the trained one, and is not published
+    ├── CatalogError                  a catalogue cannot be labelled, or one photo of it
+    │   ├── SourceError                   a source is none that photos can be listed from
+    │   │   ├── SourceNotFound
+    │   │   ├── SourceEmpty
+    │   │   ├── SourceForbidden
+    │   │   ├── SourceUnknown
+    │   │   ├── SourceUnreadable
+    │   │   └── ColumnMissing
+    │   ├── StoreError                    an object store does not give what it has
+    │   │   ├── StoreUnsupported
+    │   │   ├── StoreDenied
+    │   │   └── StoreUnreachable
+    │   ├── JobError                      its job cannot be begun, or gone on with
+    │   │   ├── JobBusy
+    │   │   ├── JobDiffers
+    │   │   ├── JobDamaged
+    │   │   ├── OutputExists
+    │   │   └── OutputUnwritable
+    │   └── PhotoError                    one photo cannot be read; the others can
+    │       ├── PathMissing
+    │       ├── PhotoMissing
+    │       ├── PhotoForbidden
+    │       ├── PhotoTooLarge
+    │       └── PhotoDamaged
     ├── KeysError                     the file of API keys, or what is to be done to it, is not right
     │   ├── KeysInvalid
     │   └── KeyRefused
+    ├── ClusterUnavailable            there is no Ray cluster, or it cannot do what is asked of it
     ├── OptionInvalid                 an option or a `HANGTAG_*` variable has a value that it cannot have
     ├── AddressInUse                  another program listens where the service should
     └── AddressUnavailable            the machine has no such address, or may not listen on it
@@ -108,6 +139,36 @@ class TooManyPixels(ImageError):
     """The image declares more pixels than the limit; it was not decoded."""
 
     code = "image_too_many_pixels"
+
+
+class TooManyBytes(ImageError):
+    """The image, one of many, has more bytes than one may have."""
+
+    code = "image_too_many_bytes"
+
+
+class ArchiveError(HangtagError):
+    """These bytes are no archive that photos can be taken from."""
+
+    code = "archive_error"
+
+
+class ArchiveInvalid(ArchiveError):
+    """The archive is damaged, or made to do harm."""
+
+    code = "archive_invalid"
+
+
+class TooManyEntries(ArchiveError):
+    """The archive has more entries than one may have; none was taken out."""
+
+    code = "archive_too_many_entries"
+
+
+class EntryUnreadable(ArchiveError):
+    """A file cannot be taken out of the archive; others can."""
+
+    code = "archive_entry_unreadable"
 
 
 class ArtifactError(HangtagError):
@@ -204,6 +265,12 @@ class BodyTooLarge(RequestError):
     """The body is over the limit; the rest of it was not read."""
 
     code = "body_too_large"
+
+
+class TooManyItems(RequestError):
+    """The batch has more images than one may have; the rest was not looked at."""
+
+    code = "too_many_items"
 
 
 class BodyTimeout(RequestError):
@@ -418,6 +485,150 @@ class ExportError(HangtagError):
     code = "export_refused"
 
 
+class CatalogError(HangtagError):
+    """A catalogue cannot be labelled, or one photo of it."""
+
+    code = "catalog_error"
+
+
+class SourceError(CatalogError):
+    """A source is none that photos can be listed from."""
+
+    code = "source_error"
+
+
+class SourceNotFound(SourceError):
+    """There is no such file, folder or object."""
+
+    code = "source_not_found"
+
+
+class SourceEmpty(SourceError):
+    """The source is there, and has no photos."""
+
+    code = "source_empty"
+
+
+class SourceForbidden(SourceError):
+    """The source, or a folder in it, may not be read."""
+
+    code = "source_forbidden"
+
+
+class SourceUnknown(SourceError):
+    """Neither its name nor its first bytes say that it is a photo, a manifest or an archive."""
+
+    code = "source_unknown"
+
+
+class SourceUnreadable(SourceError):
+    """The manifest or the archive is damaged, is encrypted, or is none."""
+
+    code = "source_unreadable"
+
+
+class ColumnMissing(SourceError):
+    """The manifest has no such column."""
+
+    code = "column_missing"
+
+
+class StoreError(CatalogError):
+    """An object store does not give what it has."""
+
+    code = "store_error"
+
+
+class StoreUnsupported(StoreError):
+    """It is no store that can be read here, or the package is missing that would read it."""
+
+    code = "store_unsupported"
+
+
+class StoreDenied(StoreError):
+    """There are no credentials for the store, or it does not accept them."""
+
+    code = "store_denied"
+
+
+class StoreUnreachable(StoreError):
+    """The store did not answer, however often it was asked."""
+
+    code = "store_unreachable"
+
+
+class JobError(CatalogError):
+    """The job that labels a catalogue cannot be begun, or gone on with."""
+
+    code = "job_invalid"
+
+
+class JobBusy(JobError):
+    """Another process is at the same job."""
+
+    code = "job_busy"
+
+
+class JobDiffers(JobError):
+    """What is asked for is not what the job was begun for, or was done for."""
+
+    code = "job_differs"
+
+
+class JobDamaged(JobError):
+    """The folder of the job is not as its program left it."""
+
+    code = "job_damaged"
+
+
+class OutputExists(JobError):
+    """The output is there, and no job beside it says what it came from."""
+
+    code = "output_exists"
+
+
+class OutputUnwritable(JobError):
+    """The output, or the folder of its job, cannot be written."""
+
+    code = "output_unwritable"
+
+
+class PhotoError(CatalogError):
+    """One photo cannot be read; the others can."""
+
+    code = "photo_error"
+
+
+class PathMissing(PhotoError):
+    """A row of a manifest names no photo."""
+
+    code = "path_missing"
+
+
+class PhotoMissing(PhotoError):
+    """There is no such file, or it is a folder."""
+
+    code = "photo_missing"
+
+
+class PhotoForbidden(PhotoError):
+    """The photo may not be read."""
+
+    code = "photo_forbidden"
+
+
+class PhotoTooLarge(PhotoError):
+    """The photo's file is larger than the limit; it was not read."""
+
+    code = "photo_too_large"
+
+
+class PhotoDamaged(PhotoError):
+    """The disk or the archive does not give the photo whole."""
+
+    code = "photo_damaged"
+
+
 class KeysError(HangtagError):
     """The file of API keys, or what is to be done to it, is not right."""
 
@@ -434,6 +645,12 @@ class KeyRefused(KeysError):
     """A key cannot be made or taken back as it was asked for."""
 
     code = "key_refused"
+
+
+class ClusterUnavailable(HangtagError):
+    """There is no Ray cluster, or it cannot do what is asked of it."""
+
+    code = "cluster_unavailable"
 
 
 class OptionInvalid(HangtagError):

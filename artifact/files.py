@@ -30,6 +30,15 @@ def replace(path: Path, text: str, mode: int = 0o666) -> None:
         new.unlink(missing_ok=True)
 
 
+def sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk, so that they survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _give_access(descriptor: int, to: os.stat_result) -> None:
     with suppress(PermissionError):
         os.fchown(descriptor, to.st_uid, to.st_gid)

@@ -1,6 +1,5 @@
 """The model repository: one folder `<root>/<name>/<version>/` per model version, verified on read, atomic on write."""
 
-import os
 import secrets
 import shutil
 from dataclasses import dataclass
@@ -22,11 +21,13 @@ from artifact.errors import (
     VersionNotFound,
 )
 from artifact.expectation import PREDICTIONS_FILE, Expectation
+from artifact.files import sync
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.rollout import Label, Rollout
 
 MODEL_FILE = "model.onnx"
 REPORT_FILE = "report/report.html"
+FIGURES_FILE = "report/metrics.json"
 STAGING_PREFIX = ".staging-"
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
@@ -123,9 +124,13 @@ class Repository:
             )
         return labelled
 
-    def report(self, card: ModelCard) -> bytes:
-        """The page on a version's training, verified; raises ReportNotFound or DigestMismatch."""
-        return read_verified(self.root / card.name / card.version / REPORT_FILE, report_digest(card))
+    def report(self, card: ModelCard, file: str = REPORT_FILE) -> bytes:
+        """The page on a version's training, or its figures, verified; raises ReportNotFound or DigestMismatch."""
+        return read_verified(self.root / card.name / card.version / file, report_digest(card, file))
+
+    def card(self, name: str, version: str) -> ModelCard:
+        """What a version says of itself, without a look at its files; raises CardInvalid."""
+        return ModelCard.read(self.root / name / version)
 
     def next_version(self, name: str) -> str:
         """The version that a new model of this name gets: one more than the newest, from 1."""
@@ -146,7 +151,7 @@ class Repository:
     def reveal(self, staged: Path, card: ModelCard) -> Path:
         """Make a staged folder, which has its card, visible in one step; raises VersionExists."""
         for path in [*staged.rglob("*"), staged]:
-            _sync(path)
+            sync(path)
         folder = self.root / card.name / card.version
         try:
             staged.rename(folder)
@@ -154,7 +159,7 @@ class Repository:
             if not folder.exists():
                 raise
             raise VersionExists(f"{folder} is published already; a published version never changes.") from error
-        _sync(folder.parent)
+        sync(folder.parent)
         return folder
 
     def remove(self, folder: Path) -> None:
@@ -168,9 +173,9 @@ class Repository:
         return sorted(self.root.glob(f"{name}/{STAGING_PREFIX}*"))
 
 
-def report_digest(card: ModelCard) -> str:
-    """The digest of a version's training report; raises ReportNotFound where it has none."""
-    digest = card.files.get(REPORT_FILE)
+def report_digest(card: ModelCard, file: str = REPORT_FILE) -> str:
+    """The digest of a version's training report, or of its figures; raises ReportNotFound where it has none."""
+    digest = card.files.get(file)
     if digest is None:
         raise ReportNotFound(f"Model {card.name} {card.version} was published without a training report.")
     return digest
@@ -194,12 +199,3 @@ def _fits(adapter: TypeAdapter[str], text: str) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _sync(path: Path) -> None:
-    """Flush a file or folder to disk, so that a published version survives a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

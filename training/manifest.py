@@ -14,6 +14,7 @@ from training.files import SPLITS, Holding, PhotoFile, PhotoFiles
 SUFFIXES = (".csv", ".parquet")
 _NEEDED = ("path", "label")
 _TAKEN = (*_NEEDED, "split")
+_LONGEST_HEADER = 65_536
 
 
 class _Row(NamedTuple):
@@ -77,9 +78,16 @@ def _table(path: Path) -> Any:
     try:
         if path.suffix.lower() == ".parquet":
             return parquet.read_table(path)
-        return csv.read_csv(path, convert_options=options)
+        return csv.read_csv(path, parse_options=csv.ParseOptions(delimiter=_delimiter(path)), convert_options=options)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read ({_first_line(error)}); it should be a CSV or Parquet file.") from error
+
+
+def _delimiter(path: Path) -> str:
+    """What stands between the columns; in some countries spreadsheets put semicolons there, and some programs tabs."""
+    with path.open("rb") as file:
+        first = file.readline(_LONGEST_HEADER)
+    return max(",;\t", key=lambda each: first.count(each.encode()))
 
 
 def _texts(path: Path, table: Any, name: str) -> Sequence[str]:

@@ -1,0 +1,97 @@
+"""The engine of one machine: threads that read, decode, infer and write, each a group of photos after the other."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Lock, Semaphore, Thread
+from typing import NamedTuple
+
+from catalog.classifier import Classifier
+from catalog.job import Job
+from catalog.labelling import THREADS, TURNS, group_size, label
+from catalog.listed import Listed
+from catalog.reading import Reader
+from catalog.rows import Row
+
+
+@dataclass
+class _Part:
+    """A part in the making."""
+
+    index: int
+    missing: int
+    rows: dict[int, list[Row]] = field(default_factory=dict)  # by where in the part they begin
+
+    def complete(self) -> list[Row]:
+        """All rows, in order."""
+        return [row for start in sorted(self.rows) for row in self.rows[start]]
+
+
+class _Group(NamedTuple):
+    """Some photos of a part, and where in it they begin."""
+
+    part: _Part
+    start: int
+    photos: Sequence[Listed]
+
+
+class LocalEngine:
+    """Labels what is missing of a job on `cores` cores.
+
+    A thread does all that is to be done with a group of photos: in one of a few turns, it reads them, decodes and
+    infers; it writes the part, if that is complete. So reading, computing and writing overlap, nothing is handed over,
+    and what is in memory is bounded by the number of threads.
+    """
+
+    def __init__(self, classifier: Classifier, cores: int, reader: Reader | None = None) -> None:
+        self._classifier = classifier
+        self._reader = reader or Reader()
+        self._threads = THREADS * cores
+        self._turn = Semaphore(TURNS * cores)
+        self._lock = Lock()
+        self._failure: BaseException | None = None
+
+    def run(self, job: Job, labelled: Callable[[int], object]) -> None:
+        """Write all parts that are missing; `labelled` is told of so many photos more.
+
+        Where a part cannot be written, or the store cannot be reached, what has begun is ended, and its error raised.
+        """
+        groups = _groups(job, group_size(self._classifier))
+        threads = [Thread(target=self._work, args=(job, groups, labelled), daemon=True) for _ in range(self._threads)]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except KeyboardInterrupt as interrupt:
+            self._failure = interrupt
+            raise
+        if self._failure:
+            raise self._failure
+
+    def _work(self, job: Job, groups: Iterator[_Group], labelled: Callable[[int], object]) -> None:
+        try:
+            while group := self._take(groups):
+                rows = label(group.photos, self._reader, self._classifier, self._turn)
+                with self._lock:
+                    part = group.part
+                    part.rows[group.start] = rows
+                    part.missing -= len(rows)
+                    labelled(len(rows))
+                    is_complete = not part.missing
+                if is_complete:
+                    job.write(part.index, part.complete())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, `run` raises it
+            self._failure = self._failure or error
+
+    def _take(self, groups: Iterator[_Group]) -> _Group | None:
+        with self._lock:
+            return None if self._failure else next(groups, None)
+
+
+def _groups(job: Job, size: int) -> Iterator[_Group]:
+    """The photos of all missing parts, in order, so many together."""
+    for index in job.missing():
+        photos = job.listing.part(index)
+        part = _Part(index, len(photos))
+        for start in range(0, len(photos), size):
+            yield _Group(part, start, photos[start : start + size])

@@ -1,0 +1,46 @@
+"""Catalogues for the tiny model, and `hangtag classify` as its user calls it."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from support import HANGTAG, png
+
+Classify = Callable[..., tuple[int, str, str]]
+SHADES = (0, 128, 255)
+
+
+def photos(folder: Path, count: int) -> Path:
+    """So many photos, dark, middle and light in turn; the first is 0000.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        (folder / f"{number:04}.png").write_bytes(png(SHADES[number % 3]))
+    return folder
+
+
+def repeated(folder: Path, count: int) -> Path:
+    """A manifest of so many photos, which are few files, the tenth of them none that can be decoded."""
+    photos(folder, 10)
+    (folder / "0009.png").write_bytes(b"no photo")
+    manifest = folder / "all.csv"
+    manifest.write_text("path\n" + "".join(f"{number % 10:04}.png\n" for number in range(count)))
+    return manifest
+
+
+def rows(out: Path) -> list[dict[str, Any]]:
+    """The rows of an output in JSON lines."""
+    return [json.loads(line) for line in out.read_text().splitlines()]
+
+
+def labels(out: Path) -> list[str | None]:
+    return [row["label"] for row in rows(out)]
+
+
+def begun(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
+    """A real `hangtag classify` that runs."""
+    return subprocess.Popen(
+        [*HANGTAG, "classify", *map(str, arguments)],
+        **({"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options),
+    )
