@@ -9,14 +9,17 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from artifact.errors import ReloadFailed
-from service import admin, docs, health, openapi, problems, routes
+from service import admin, docs, health, openapi, problems, routes, website
 from service.access import Access
+from service.batch import routes as batch
+from service.batch.classify import ClassifyBatch
 from service.classify import Classify, Shortcut
 from service.connections import Connections, files_for
 from service.cors import across_origins
 from service.counts import shared_folder
 from service.ending import Unawaited
 from service.gate import Gate
+from service.head import Head
 from service.hosting import Hosting
 from service.intake import Limits
 from service.memory import memory_limit
@@ -37,11 +40,16 @@ class App:
     """All of the service but its sockets: `asgi` is what the HTTP server calls.
 
     It is alive at once, and ready when the models are; with `load_first`, it is not alive before. A `sign_of_life` is
-    given at each beat of its pulse. Raises RepositoryEmpty or KeysInvalid.
+    given at each beat of its pulse; `stop` is as Hosting has it. Raises RepositoryEmpty or KeysInvalid.
     """
 
     def __init__(
-        self, settings: Settings, *, load_first: bool = False, sign_of_life: Callable[[], None] | None = None
+        self,
+        settings: Settings,
+        *,
+        load_first: bool = False,
+        sign_of_life: Callable[[], None] | None = None,
+        stop: Callable[[], None] | None = None,
     ) -> None:
         self._settings = settings
         self._load_first = load_first
@@ -51,7 +59,7 @@ class App:
         self._pulse = Pulse(settings.stuck_seconds)
         if sign_of_life:
             self._pulse.join(sign_of_life)
-        self.hosting = Hosting(settings, self._metrics, self._pulse)
+        self.hosting = Hosting(settings, self._metrics, self._pulse, stop)
         self.connections = Connections(files_for(settings.max_connections), self._metrics)
         self._access = Access(settings, self._metrics, shared_folder() if settings.workers > 1 else None)
         self._reporters = _reporters(settings, self._release)
@@ -70,7 +78,7 @@ class App:
         app = self._routed(classify, limits)
         paths = openapi.complete(app.openapi())["paths"]
         self._expect(paths)
-        gate = Gate(Shortcut(app, classify), self._access, paths)
+        gate = Gate(Shortcut(Head(app), classify), self._access, paths)
         return across_origins(gate, self._settings.cors_origins)
 
     def _routed(self, classify: Classify, limits: Limits) -> FastAPI:
@@ -84,10 +92,13 @@ class App:
             **openapi.DESCRIPTION,
         )
         app.include_router(routes.router(hosting, classify))
+        app.include_router(batch.router(ClassifyBatch(hosting, self._settings)))
         app.include_router(v2.router(hosting, Infer(hosting, limits, self._settings.max_items), limits, self._release))
         app.include_router(admin.router(hosting, access, tell_others if self._settings.workers > 1 else _nobody))
         app.include_router(health.router(hosting, self._metrics))
         app.include_router(docs.router(app.title))
+        if self._settings.pages:
+            app.include_router(website.router())
         problems.install(app)
         return app
 

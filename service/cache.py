@@ -14,6 +14,7 @@ from service.runner import Scores
 from service.terms import Terms
 
 Source = Literal["hit", "collapsed", "miss"]
+FARTHEST_LAST: tuple[Source | None, ...] = (None, "hit", "collapsed", "miss")
 
 # What the dictionaries, the key and the array's object take beside the scores themselves; measured.
 _ENTRY_BYTES = 330

@@ -5,39 +5,27 @@ again. It comes with hangtag[client].
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
 from itertools import count
-from os import PathLike
 from pathlib import Path
 from threading import Thread
-from typing import Any, Protocol, Self, TypeVar, Unpack
+from typing import Any, Self, TypeVar, Unpack
 
 import httpx
 
 from artifact.errors import AnswerLate, ClientError, PhotoUnreadable, ServiceUnreachable
 from service.call import MODELS, READINESS, Call, How, HowOnce, classification, detail, pause_after
+from service.many import Meter, Outcome, Photo, Progress, abreast
 from service.schemas import Classification, Health, ModelDetail, ModelSummary
-
-Photo = bytes | str | PathLike[str]  # an image file's bytes, or its path
 
 DEADLINE = 30.0  # seconds, as the service's own
 CONCURRENCY = 8
+MANY_URGENCY = 5  # as the service has it for batches: single photos go first
 
 T = TypeVar("T")
 _Loop = tuple[asyncio.AbstractEventLoop, asyncio.Event]  # and what ends it
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one of many photos: it has an answer, or the error that it ended in."""
-
-    photo: Photo
-    answer: Classification | None = None
-    error: ClientError | None = None
 
 
 class AsyncClient:
@@ -59,13 +47,25 @@ class AsyncClient:
             return await self._ask(classification(model, await _bytes_of(photo), how), by)
 
     async def classify_many(
-        self, photos: Iterable[Photo], model: str, *, concurrency: int = CONCURRENCY, **how: Unpack[How]
+        self,
+        photos: Iterable[Photo],
+        model: str,
+        *,
+        concurrency: int = CONCURRENCY,
+        progress: Callable[[Progress], None] | None = None,
+        **how: Unpack[How],
     ) -> AsyncGenerator[Outcome, None]:
-        """The outcome of each photo, in order, so many on their way at once; photos are taken as they are needed."""
-        started = (asyncio.ensure_future(_outcome(self, photo, model, how)) for photo in photos)
-        with closing(_abreast(started, concurrency)) as tasks:
+        """The outcome of each photo, in order, so many on their way at once; photos are taken as they are needed.
+
+        Their urgency is MANY_URGENCY unless said otherwise. `progress` is told how far they are: once a second at most,
+        and when all are done.
+        """
+        many, meter = _of_many(how), Meter(photos, progress)
+        started = (asyncio.ensure_future(_outcome(self, photo, model, many)) for photo in photos)
+        with closing(abreast(started, concurrency)) as tasks:
             for task in tasks:
-                yield await task
+                yield meter.count(await task)
+        meter.tell()
 
     async def models(self) -> list[ModelSummary]:
         """All models, and whether each is ready; raises a ClientError."""
@@ -146,13 +146,25 @@ class Client:
         return self._start(self._client.classify(photo, model, **how)).result()
 
     def classify_many(
-        self, photos: Iterable[Photo], model: str, *, concurrency: int = CONCURRENCY, **how: Unpack[How]
+        self,
+        photos: Iterable[Photo],
+        model: str,
+        *,
+        concurrency: int = CONCURRENCY,
+        progress: Callable[[Progress], None] | None = None,
+        **how: Unpack[How],
     ) -> Iterator[Outcome]:
-        """The outcome of each photo, in order, so many on their way at once; photos are taken as they are needed."""
-        started = (self._start(_outcome(self._client, photo, model, how)) for photo in photos)
-        with closing(_abreast(started, concurrency)) as futures:
+        """The outcome of each photo, in order, so many on their way at once; photos are taken as they are needed.
+
+        Their urgency is MANY_URGENCY unless said otherwise. `progress` is told how far they are: once a second at most,
+        and when all are done.
+        """
+        many, meter = _of_many(how), Meter(photos, progress)
+        started = (self._start(_outcome(self._client, photo, model, many)) for photo in photos)
+        with closing(abreast(started, concurrency)) as futures:
             for future in futures:
-                yield future.result()
+                yield meter.count(future.result())
+        meter.tell()
 
     def models(self) -> list[ModelSummary]:
         """All models, and whether each is ready; raises a ClientError."""
@@ -204,31 +216,8 @@ async def _noted(call: Coroutine[Any, Any, T], calls: set[asyncio.Task[Any]]) ->
         calls.discard(task)
 
 
-class _Cancellable(Protocol):
-    """What runs, and can be told not to."""
-
-    def cancel(self) -> bool:
-        """Ask it to end."""
-
-
-Running = TypeVar("Running", bound=_Cancellable)
-
-
-def _abreast(started: Iterable[Running], most: int) -> Generator[Running, None, None]:
-    """What is started, in order, for the caller to wait for; at most so many run at once. Closing it cancels them."""
-    running: deque[Running] = deque()
-    try:
-        for one in started:
-            running.append(one)
-            if len(running) >= most:
-                yield running[0]
-                running.popleft()
-        while running:
-            yield running[0]
-            running.popleft()
-    finally:
-        for one in running:
-            one.cancel()
+def _of_many(how: How) -> How:
+    return {"urgency": MANY_URGENCY, **how}
 
 
 async def _outcome(client: AsyncClient, photo: Photo, model: str, how: How) -> Outcome:

@@ -86,6 +86,25 @@ MODEL: dict[str, Any] = _SUMMARY | {
     },
 }
 
+FIGURES: dict[str, Any] = {
+    "schema_version": 1,
+    "name": "top-bottom",
+    "test": {"labels": [{"label": "tops", "recall": 0.995}], "confusion": [[187, 1], [0, 84]]},
+}
+
+VERSIONS: dict[str, Any] = {
+    "versions": [
+        {
+            "version": "1",
+            "labels": ["stable"],
+            "created": "2026-11-21T07:13:06Z",
+            "precision": "float32",
+            "model_bytes": 1665893,
+            "test": MODEL["card"]["figures"]["test"],
+        }
+    ]
+}
+
 REPORT = "<!doctype html><title>top-bottom</title>"
 
 METRICS = 'hangtag_items_total{model_name="top-bottom",model_version="1",outcome="ok"} 1027.0\n'

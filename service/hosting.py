@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
+from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 
@@ -30,9 +31,15 @@ logger = logging.getLogger("hangtag")
 
 
 class Hosting:
-    """All models of a repository, in the versions that have a label; raises RepositoryEmpty where there are none."""
+    """All models of a repository, in the versions that have a label; raises RepositoryEmpty where there are none.
 
-    def __init__(self, settings: Settings, metrics: Metrics, pulse: Pulse) -> None:
+    `stop` is called where this process cannot go on, and SIGTERM is not how it is stopped.
+    """
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, pulse: Pulse, stop: Callable[[], None] | None = None
+    ) -> None:
+        self._stop = stop or _terminate
         self.repository = Repository(settings.models)
         self._loader = Loader(self.repository, settings, metrics, pulse)
         self._metrics = metrics
@@ -66,15 +73,18 @@ class Hosting:
 
     def admitted(self, caller: Caller, name: str, version: str | None = None) -> AbstractContextManager[Place]:
         """Take a place for a request before its body is read, as HostedModel.admitted; raises what `get` does, too."""
+        return self.asked(caller, name, version).admitted(caller)
+
+    def asked(self, caller: Caller, name: str, version: str | None) -> HostedModel:
+        """Who answers a caller; raises what `get` does, and counts who cannot be answered yet."""
         try:
-            hosted = self.get(name, version, caller.key)
+            return self.get(name, version, caller.key)
         except ModelUnavailable as error:
             caller.record.model, caller.record.version = name, self.model(name).version
             metrics = self.model(name).metrics_of(self.model(name).version)
             metrics.outcome("rejected")
             metrics.rejected(error.code)
             raise
-        return hosted.admitted(caller)
 
     def drain(self) -> None:
         """Turn not ready, and load nothing more; what is asked is answered all the same until `close`."""
@@ -92,7 +102,7 @@ class Hosting:
             return
         logger.error("%s; this process stops, and another one should take its place", why)
         self._is_beyond_help = True
-        signal.raise_signal(signal.SIGTERM)
+        self._stop()
 
     @property
     def exit_code(self) -> int:
@@ -201,6 +211,10 @@ class Hosting:
         self._loader.close()
         await asyncio.gather(*self._reloads)
         await asyncio.gather(*(model.close() for model in self.models))
+
+
+def _terminate() -> None:
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _raise_if_any(failures: list[str]) -> None:

@@ -12,6 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.types import Receive, Scope
 
 from artifact.errors import BodyTimeout, BodyTooLarge, ClientGone, ContentTypeUnsupported, MalformedRequest
+from service.lanes import DEFAULT_URGENCY
 from service.line import LINE, Line
 from service.record import RECORD, Record
 from service.terms import Terms, terms_of
@@ -39,6 +40,7 @@ class Limits:
     max_bytes: int
     timeout: float
     deadline: float
+    urgency: int = DEFAULT_URGENCY  # of who does not say how urgent it is
 
 
 class Room(Protocol):
@@ -60,14 +62,21 @@ class Caller:
     A body over the limits is not read to its end.
     """
 
+    _awaited = "The body"
+
     def __init__(self, scope: Scope, receive: Receive, limits: Limits) -> None:
         self._raw_headers: list[tuple[bytes, bytes]] = scope["headers"]
-        self._headers = dict(self._raw_headers)
+        self._headers: dict[bytes, bytes] = dict(self._raw_headers)
         self.record: Record = scope[RECORD]
         self._line: Line = scope[LINE]
         self._receive = receive
         self._limits = limits
         self._is_put_out = False
+
+    @property
+    def content_type(self) -> str:
+        """What the body is said to be, with parameters; empty where nothing is said."""
+        return self._headers.get(b"content-type", b"").decode("latin-1")
 
     @property
     def key(self) -> str | None:
@@ -77,7 +86,7 @@ class Caller:
 
     def terms(self) -> Terms:
         """How urgent it is, and until when; raises MalformedRequest."""
-        return terms_of(self._headers, self._limits.deadline)
+        return terms_of(self._headers, self._limits.deadline, self._limits.urgency)
 
     def declared_bytes(self) -> int:
         """How long the body says that it is, 0 where it does not say; raises BodyTooLarge."""
@@ -90,9 +99,9 @@ class Caller:
 
     async def image(self, room: Room) -> bytes:
         """The encoded image; raises a RequestError that says what would be right."""
-        content_type = _content_type(self._headers.get(b"content-type", b"").decode("latin-1"))
-        if content_type != MULTIPART:
-            _check_type(content_type)
+        media_type = media_type_of(self.content_type)
+        if media_type != MULTIPART:
+            check_type(media_type, f", or {MULTIPART} with the image in the field `{FIELD}`")
             return await self.body(room)
         async with self._arriving(room):
             return await self._field(room)
@@ -108,7 +117,7 @@ class Caller:
 
     def is_slow(self) -> bool:
         """Whether the body comes so slowly that others may have its room."""
-        return self.record.body_bytes < _SLOWEST * (perf_counter() - self._since - _GRACE)
+        return is_behind(self.record.body_bytes, perf_counter() - self._since)
 
     def will_soon_send(self, missing: int) -> bool:
         """Whether so many bytes, the rest of the body, will be here soon, as fast as it came until now."""
@@ -138,7 +147,7 @@ class Caller:
             self.record.stages.passed("read", self._since, perf_counter())
 
     async def _body(self, room: Room | None) -> AsyncGenerator[bytes, None]:
-        """The body in pieces as they arrive; raises BodyTooLarge at the first byte over."""
+        """The body in pieces as they arrive; raises BodyTooLarge at the first byte over, after those before."""
         more = True
         while more:
             message = await self._receive()
@@ -148,21 +157,22 @@ class Caller:
                 raise ClientGone("The client hung up while it sent the body.")
             chunk, more = message.get("body", b""), message.get("more_body", False)
             self.record.body_bytes += len(chunk)
-            if self.record.body_bytes > self._limits.max_bytes:
-                raise self._too_large("goes on")
+            over = max(0, self.record.body_bytes - self._limits.max_bytes)
+            if over:
+                chunk = chunk[:-over]
             if room:
                 room.receive(len(chunk))
             yield chunk
+            if over:
+                raise self._too_large("goes on")
 
     def _too_slow(self) -> BodyTimeout:
         if self._is_put_out:
             return BodyTimeout("The body came so slowly that others were given its place; send it again.")
-        return BodyTimeout(f"The body did not arrive within {self._limits.timeout:g} seconds.")
+        return BodyTimeout(f"{self._awaited} did not arrive within {self._limits.timeout:g} seconds.")
 
     def _too_large(self, what: str) -> BodyTooLarge:
-        return BodyTooLarge(
-            f"The body {what}, and at most {self._limits.max_bytes} bytes are taken; send a smaller image."
-        )
+        return BodyTooLarge(f"The body {what}, and at most {self._limits.max_bytes} bytes are taken; send less.")
 
     async def _field(self, room: Room) -> bytes:
         parser = MultiPartParser(Headers(raw=self._raw_headers), self._body(room), max_files=1, max_fields=16)
@@ -177,20 +187,25 @@ class Caller:
                 raise MalformedRequest(
                     f"The multipart body has no file in the field `{FIELD}`; its fields are {sorted(form) or 'none'}."
                 )
-            _check_type(_content_type(upload.content_type))
+            check_type(media_type_of(upload.content_type))
             return await upload.read()
         finally:
             await form.close()
 
 
-def _content_type(header: str | None) -> str:
+def is_behind(size: int, seconds: float) -> bool:
+    """Whether so many bytes in so many seconds are so few that others may have the room."""
+    return size < _SLOWEST * (seconds - _GRACE)
+
+
+def media_type_of(header: str | None) -> str:
     """The media type without its parameters; who names none gets the type of unnamed bytes (RFC 9110, 8.3)."""
     return header.partition(";")[0].strip().lower() if header else UNNAMED
 
 
-def _check_type(content_type: str) -> None:
-    if content_type not in (*IMAGE_TYPES, UNNAMED):
+def check_type(media_type: str, or_else: str = "") -> None:
+    """Raise ContentTypeUnsupported for what is said to be no image."""
+    if media_type not in (*IMAGE_TYPES, UNNAMED):
         raise ContentTypeUnsupported(
-            f"Content type {content_type!r} is not taken; send one of {', '.join(IMAGE_TYPES)}, "
-            f"or {MULTIPART} with the image in the field `{FIELD}`."
+            f"Content type {media_type!r} is not taken; send one of {', '.join(IMAGE_TYPES)}{or_else}."
         )

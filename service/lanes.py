@@ -7,7 +7,8 @@ from typing import Generic, Protocol, TypeVar
 LANES = 8  # RFC 9218: urgency 0 is served first, 7 last
 DEFAULT_URGENCY = 3
 
-AGEING_SECONDS = 1.0
+# So that even the least urgent gets its turn before 30 seconds are over, which is how long it may wait by default.
+AGEING_SECONDS = 4.0
 
 
 class Waiting(Protocol):
@@ -22,9 +23,9 @@ Entry = TypeVar("Entry", bound=Waiting)
 
 
 class Lanes(Generic[Entry]):
-    """Takes the most urgent first, but lets each step of urgency be worth a second of waiting and no more.
+    """Takes the most urgent first, but lets each step of urgency be worth AGEING_SECONDS of waiting and no more.
 
-    So urgent entries overtake one that is `n` steps less urgent only while they come within `n` seconds after it.
+    So urgent entries overtake one that is less urgent only while they come within so long after it.
     """
 
     def __init__(self) -> None:
@@ -59,12 +60,21 @@ class Lanes(Generic[Entry]):
 
     def first(self) -> Entry:
         """The entry whose turn it is; raises ValueError when none waits."""
-        return min((next(iter(lane)) for lane in self._lanes if lane), key=_place)
+        return min((next(iter(lane)) for lane in self._lanes if lane), key=_place_of)
+
+    def as_urgent(self, urgency: int) -> int:
+        """How many wait who are at least as urgent."""
+        return sum(map(len, self._lanes[: urgency + 1]))
 
     def earliest_deadline(self) -> float:
         """When the first of those who wait will be too late; infinity when none waits."""
         return min((entry.deadline for entry in self), default=float("inf"))
 
 
-def _place(entry: Waiting) -> float:
-    return entry.since + entry.urgency * AGEING_SECONDS
+def place(since: float, urgency: int) -> float:
+    """Where one is among those who wait, who came then: the smallest goes first."""
+    return since + urgency * AGEING_SECONDS
+
+
+def _place_of(entry: Waiting) -> float:
+    return place(entry.since, entry.urgency)

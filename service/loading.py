@@ -2,12 +2,9 @@
 
 import asyncio
 import logging
-import os
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import get_native_id
 from typing import Any, TypeVar
 
 from artifact.device import CPU, Device, available_cpus, best_provider
@@ -20,6 +17,7 @@ from service.memory import check_room
 from service.metrics import Metrics
 from service.model import HostedModel, Loaded
 from service.model_metrics import ModelMetrics
+from service.nice import step_back
 from service.pulse import Pulse
 from service.settings import Settings
 from service.way import Way, way_to_run
@@ -50,7 +48,7 @@ class Loader:
         self._settings = settings
         self._metrics = metrics
         self._pulse = pulse
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=_step_back)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="loader", initializer=step_back, initargs=(_NICE,))
         self._decoders = Decoders(available_cpus())
         self._reading: asyncio.Future[Any] | None = None
         self._is_stopped = False
@@ -133,9 +131,3 @@ class Loader:
             max_batch=way.max_batch,
             gpu_memory=self._settings.gpu_memory_bytes,
         )
-
-
-def _step_back() -> None:
-    """Let this thread, and those that it starts, have less of a busy core than those that answer; Linux only."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)

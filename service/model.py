@@ -10,13 +10,14 @@ import numpy as np
 from artifact.answer import Answer, answer
 from artifact.card import ModelCard
 from artifact.containers import declared_pixels
-from artifact.errors import ClientGone, DeadlineExceeded, ImageError, Refused, RequestError
+from artifact.errors import ArchiveError, ClientGone, DeadlineExceeded, ImageError, Refused, RequestError
 from artifact.expectation import Expectation
 from artifact.golden import GoldenSamples
 from artifact.repository import MODEL_FILE
 from artifact.session import Session
 from service.bounds import Load
-from service.cache import ScoreCache, Source
+from service.cache import FARTHEST_LAST, ScoreCache, Source
+from service.company import Company
 from service.decoders import Decoders
 from service.intake import Caller
 from service.model_metrics import ModelMetrics
@@ -31,8 +32,6 @@ from service.shadow import Shadow
 from service.stages import Stages
 from service.terms import Terms
 from service.way import Way
-
-_FARTHEST_LAST = (None, "hit", "collapsed", "miss")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +70,11 @@ class HostedModel:
         self._scheduler: Scheduler[Job, Scores] = Scheduler(
             Runner(loaded.session, card.input, settings.max_pixels, metrics, loaded.decoders).run,
             runners=way.runners,
-            max_batch=way.max_batch,
+            company=Company(way.max_batch, way.max_beside, way.background),
             limits=Load(settings.max_items, settings.max_held_bytes, settings.max_held_pixels),
             observer=metrics,
         )
+        self.abreast = 2 * way.runners * way.max_batch  # photos of one request: as many wait as are run
         self._recovery = Recovery(self._scheduler, card, loaded.golden, metrics, give_up)
         self._pulse = pulse
         pulse.join(self._recovery.look)
@@ -91,28 +91,33 @@ class HostedModel:
 
         What becomes of its photos is counted, whatever is raised within.
         """
-        place, outcome = Place(self, caller.record), "failed"
+        place = Place(self, caller.record)
         try:
             terms, size = caller.terms(), caller.declared_bytes()
             with self._scheduler.seat(size, terms.urgency, terms.deadline) as seat:
                 place.take(seat, terms)
                 yield place
-            outcome = "ok"
-        except (ClientGone, asyncio.CancelledError):
-            outcome = "cancelled"
+        except BaseException as error:
+            self.ended(error, place.photos)
             raise
-        except (ImageError, RequestError):
-            outcome = "invalid"
-            raise
-        except DeadlineExceeded:
-            outcome = "expired"
-            raise
-        except Refused as error:
-            outcome = "rejected"
-            self._metrics.rejected(error.code, place.photos)
-            raise
-        finally:
-            self._metrics.outcome(outcome, place.photos)
+        self.ended(None, place.photos)
+
+    @contextmanager
+    def joined(self, terms: Terms) -> Iterator[Seat[Job, Scores]]:
+        """Begin a request of many photos, each of which gets a seat beside this one."""
+        with self._scheduler.seat(0, terms.urgency, terms.deadline, items=0) as seat:
+            yield seat
+
+    def ended(self, error: BaseException | None, photos: int = 1) -> None:
+        """Count what became of photos."""
+        outcome = "ok" if error is None else _outcome(error)
+        if isinstance(error, Refused) and outcome == "rejected":
+            self._metrics.rejected(error.code, photos)
+        self._metrics.outcome(outcome, photos)
+
+    def pixels_of(self, photo: Photo) -> int:
+        """How many pixels of it may be decoded; raises UndecodableImage."""
+        return min(_pixels(photo), self._max_pixels)  # what declares more will not be decoded
 
     async def scores_of(
         self, photo: Photo, terms: Terms, seat: Seat[Job, Scores], stages: Stages
@@ -120,7 +125,8 @@ class HostedModel:
         """The scores of one photo that has a seat, and where they came from: None where no cache is kept."""
 
         async def run() -> Scores:
-            seat.hold(Load(pixels=min(_pixels(photo), self._max_pixels)))  # what declares more will not be decoded
+            if not seat.is_measured:
+                seat.hold(Load(pixels=self.pixels_of(photo)))
             job = Job(photo, stages)
             try:
                 return await seat.run(job)
@@ -216,10 +222,24 @@ class Place:
                 raise outcome
             found.append(outcome[0])
             sources.append(outcome[1])
-        self._record.cache = max(sources, key=_FARTHEST_LAST.index)
+        self._record.cache = max(sources, key=FARTHEST_LAST.index)
         for photo, scores in zip(photos, found, strict=True):
             self.model.answer(photo, scores, terms)
         return np.stack(found)
+
+
+def _outcome(error: BaseException) -> str:
+    """What became of a photo that ended in an error."""
+    match error:
+        case ClientGone() | asyncio.CancelledError():
+            return "cancelled"
+        case ImageError() | RequestError() | ArchiveError():
+            return "invalid"
+        case DeadlineExceeded():
+            return "expired"
+        case Refused():
+            return "rejected"
+    return "failed"
 
 
 def _bytes(photo: Photo) -> int:

@@ -1,4 +1,7 @@
-"""What browsers are told of the pages that the service has: they load nothing from elsewhere, and stand in no frame."""
+"""What browsers are told of the pages that the service has: they load nothing from elsewhere, and stand in no frame.
+
+And what browsers tell: which of them they have already.
+"""
 
 
 def headers(*may: str) -> dict[str, str]:
@@ -11,3 +14,9 @@ def headers(*may: str) -> dict[str, str]:
         "Referrer-Policy": "no-referrer",
         "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
     }
+
+
+def names(if_none_match: str | None, etag: str) -> bool:
+    """Whether the header names the tag; weak tags are as good as strong ones here (RFC 9110, 13.1.2)."""
+    tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
+    return "*" in tags or etag in tags

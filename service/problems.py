@@ -24,11 +24,15 @@ STATUSES: dict[type[Exception], int] = {
     errors.ImageError: 422,
     errors.EmptyImage: 400,
     errors.TooManyPixels: 413,
+    errors.TooManyBytes: 413,
+    errors.ArchiveError: 422,
+    errors.TooManyEntries: 413,
     errors.ModelNotFound: 404,
     errors.VersionNotFound: 404,
     errors.ReportNotFound: 404,
     errors.RequestError: 400,
     errors.BodyTooLarge: 413,
+    errors.TooManyItems: 413,
     errors.BodyTimeout: 408,
     errors.HeadTimeout: 408,
     errors.ClientGone: 499,
@@ -61,6 +65,12 @@ def status_of(error: errors.HangtagError) -> int:
     return next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
 
 
+def problem_of(error: errors.HangtagError) -> Problem:
+    """What is said of an error in an answer that says other things, too; logged as `respond` does."""
+    _log(error)
+    return _problem(status_of(error), error.code, str(error))
+
+
 def answer(error: errors.HangtagError, scope: Scope) -> Response:
     """The answer to a request that ended in an error of ours."""
     return _answer(scope, status_of(error), error.code, str(error), _headers_of(error))
@@ -76,9 +86,13 @@ def _headers_of(error: errors.HangtagError) -> dict[str, str] | None:
 
 def respond(error: errors.HangtagError, scope: Scope) -> Response:
     """The same, with a line in the log when the error is one of ours to look at."""
+    _log(error)
+    return answer(error, scope)
+
+
+def _log(error: errors.HangtagError) -> None:
     if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.Refused):
         logger.error("request failed", exc_info=error)
-    return answer(error, scope)
 
 
 def install(app: FastAPI) -> None:
@@ -120,5 +134,8 @@ def _answer(scope: Scope, status: int, code: str, detail: str, headers: dict[str
 @lru_cache(64)
 def _document(status: int, code: str, detail: str) -> bytes:
     """A problem document; a flood of refusals has one for all."""
-    title = PHRASES.get(status, "Client Closed Request")
-    return Problem(title=title, status=status, detail=detail, code=code).model_dump_json().encode()
+    return _problem(status, code, detail).model_dump_json().encode()
+
+
+def _problem(status: int, code: str, detail: str) -> Problem:
+    return Problem(title=PHRASES.get(status, "Client Closed Request"), status=status, detail=detail, code=code)

@@ -12,6 +12,8 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+_DIGITS = 6  # of a second; systems count in hundredths
+
 
 class _Taken(NamedTuple):
     """What one process takes: seconds with those of its children that have ended, bytes, and files of how many."""
@@ -54,9 +56,9 @@ class Processes(Collector):
         with suppress(psutil.NoSuchProcess):
             each = self._each()
             resident = sum(one.resident - one.shared for one in each) + max(one.shared for one in each)
-            yield CounterMetricFamily(
-                "process_cpu_seconds", "Processor time in seconds, of all processes.", sum(one.seconds for one in each)
-            )
+            # Sums of other parts differ in their last bits, and a counter that falls is one that began anew.
+            seconds = round(sum(one.seconds for one in each), _DIGITS)
+            yield CounterMetricFamily("process_cpu_seconds", "Processor time in seconds, of all processes.", seconds)
             for name, meaning, value in (
                 ("resident_memory_bytes", "Resident memory; what processes share counts once.", resident),
                 ("virtual_memory_bytes", "Virtual memory of all processes.", sum(one.virtual for one in each)),

@@ -22,7 +22,8 @@ from service.refusal import BAD_REQUEST, HEAD_TOO_LARGE, TIMEOUT, UNAVAILABLE, R
 
 MAX_HEAD_BYTES = 64 * 2**10
 MAX_HEADERS = 128
-MAX_FRAMING_BYTES = 256 * 2**10  # of a body: what the sizes of its chunks, their extensions and its trailers take
+MAX_FRAMING_BYTES = 256 * 2**10  # of a body: what the sizes of its chunks, their extensions and its trailers take,
+FRAMED_BYTES = 64  # but for one in so many bytes of the body, which may be large
 MAX_PIPELINED = 64  # requests that wait on a connection for the answer to the one before
 LEAST_TAKEN_BYTES = 16 * 2**10  # of an answer, each time that a client's patience runs out
 
@@ -54,9 +55,10 @@ class Protocol(HttpToolsProtocol):
         self._everyone = everyone
         self._patience = patience
         self._fresh_parser()
-        self._line = Line()
+        self._line = Line(self._settle)
         self._part: Literal["head", "body"] | None = None  # of a request that is not whole yet
         self._packet = 0  # bytes that are being parsed now
+        self._of_bodies = 0  # how many of them are of bodies
         self._beside_body = 0  # bytes of this request that are not its body's
         self._is_first = True  # no request has ended in this packet yet
         self._is_deaf = False
@@ -98,7 +100,7 @@ class Protocol(HttpToolsProtocol):
         """Read on; what is over a limit, or is no HTTP, ends the connection with an answer that says so."""
         if self._is_deaf:
             return
-        self._packet, self._is_first = len(data), True
+        self._packet, self._of_bodies, self._is_first = len(data), 0, True
         try:
             self.parser.feed_data(data)
             self._check_size(len(data))
@@ -141,7 +143,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
-        self._beside_body -= len(body)
+        self._of_bodies += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -154,6 +156,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Called when an answer was written."""
+        self._line.is_deaf = False
         super().on_response_complete()
         self._debt = None  # uvicorn has stopped the timer, or set its own
         self._everyone.works(self)
@@ -195,13 +198,17 @@ class Protocol(HttpToolsProtocol):
             self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _owed(self) -> _Debt | None:
-        if self.flow.write_paused or self.transport.is_closing():
+        if self.transport.is_closing() or (self.flow.write_paused and not self._is_sending()):
             return "answer"
         if self._is_answering():
             return None
         if self._part == "head":
             return "head"
         return "rest" if self._part else "request"
+
+    def _is_sending(self) -> bool:
+        """Whether the client still sends what is answered already, and we read; most take answers only after that."""
+        return self._part == "body" and not self.pipeline and self._is_answering() and not self._line.is_deaf
 
     def _check_head(self) -> None:
         """Raise Refusal if the head, which is whole now, is too large."""
@@ -216,7 +223,8 @@ class Protocol(HttpToolsProtocol):
         """Raise Refusal if what has come of a request, and is not its body, is too large."""
         if self._part is None:
             return
-        self._beside_body += received
+        framing = received - self._of_bodies - self._of_bodies // FRAMED_BYTES
+        self._beside_body = max(0, self._beside_body + framing)
         if self._part == "head" and self._beside_body > MAX_HEAD_BYTES:
             raise _head_too_large()
         if self._beside_body > MAX_HEAD_BYTES + MAX_FRAMING_BYTES:

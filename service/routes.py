@@ -3,14 +3,16 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from artifact import errors
+from artifact.repository import FIGURES_FILE, REPORT_FILE
 from service import examples, openapi
 from service.classify import DEFAULT_TOP_K, MAX_TOP_K, Classify
+from service.history import history
 from service.hosting import Hosting
 from service.report import respond
-from service.schemas import Classification, ModelDetail, ModelList, ModelSummary
+from service.schemas import Classification, ModelDetail, ModelList, ModelSummary, VersionList
 from service.served import ServedModel
 
 Name = Annotated[str, Path(description="a model's name", examples=["fashion-mnist"])]
@@ -85,7 +87,30 @@ def router(hosting: Hosting, handler: Classify) -> APIRouter:
         },
     )
     async def get_report(model: Name, if_none_match: Known = None) -> Response:
-        return await respond(hosting.repository, hosting.get(model, "stable").card, if_none_match)
+        return await respond(hosting.repository, hosting.get(model, "stable").card, REPORT_FILE, if_none_match)
+
+    @routes.get(
+        "/{model}/figures",
+        summary="All figures of that report",
+        response_class=JSONResponse,
+        responses={
+            200: openapi.example(examples.FIGURES, headers=openapi.ETAG),
+            304: {"description": "`If-None-Match` names these figures.", "headers": openapi.ETAG},
+            **openapi.problems(
+                errors.ModelNotFound, errors.ReportNotFound, errors.InternalError, errors.ModelUnavailable
+            ),
+        },
+    )
+    async def get_figures(model: Name, if_none_match: Known = None) -> Response:
+        return await respond(hosting.repository, hosting.get(model, "stable").card, FIGURES_FILE, if_none_match)
+
+    @routes.get(
+        "/{model}/versions",
+        summary="All published versions of a model, in service or not",
+        responses={200: openapi.example(examples.VERSIONS), **openapi.problems(errors.ModelNotFound)},
+    )
+    async def list_versions(model: Name) -> VersionList:
+        return await history(hosting.repository, hosting.model(model))
 
     @routes.post(
         "/{model}/classify",

@@ -1,5 +1,8 @@
 """Work-conserving batching: an idle runner takes what waits at once, and batches grow only while all runners are busy.
 
+One exception is worth its price: for a moment after somebody urgent came, the background, which is less urgent than
+usual, has all runners but one (`Company.keeps_room`).
+
 Nothing here polls, sleeps, or waits for a batch to fill. A runner that has finished takes the next batch itself and
 does not ask the event loop, which may be busy; so a lock guards the queue. Outcomes are set on the event loop alone.
 Items of a batch that failed wait again, to be run with fewer others. A runner that does not come back is replaced, and
@@ -21,9 +24,14 @@ from typing import Generic, Protocol, TypeVar
 from artifact.errors import Draining, InferenceFailed
 from service.attempt import Attempt
 from service.bounds import Bounds, Load
+from service.company import ROOM_SECONDS, Company
 from service.entry import Batch, Entry, expire, fail, give_up, settle
 from service.lanes import DEFAULT_URGENCY, Lanes
+from service.nice import step_back
 from service.seat import Seat
+
+# When all cores run photos, requests are read and answers sent at once all the same.
+_NICE = 5
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -50,16 +58,16 @@ class _Turn(Generic[Item, Result]):
 
 def one_thread() -> Executor:
     """What a runner is."""
-    return ThreadPoolExecutor(1, thread_name_prefix="runner")
+    return ThreadPoolExecutor(1, thread_name_prefix="runner", initializer=step_back, initargs=(_NICE,))
 
 
 class Scheduler(Generic[Item, Result]):
     """Runs items in batches on its own `runners` threads, and gives each accepted item exactly one outcome.
 
-    `run` gets 1 to `max_batch` items and returns as many results, in order; in the place of a result it may return the
-    error that is that item's own. If it raises, its items take their turns again in batches of half as many, until the
-    culprit stands alone, and only its caller gets InferenceFailed. An item whose deadline (in `now`'s seconds) passes
-    while it waits, for the first time or again, is not run.
+    `run` gets as many items as may be in `company`, one or more, and returns as many results, in order; in the place of
+    a result it may return the error that is that item's own. If it raises, its items take their turns again in batches
+    of half as many, until the culprit stands alone, and only its caller gets InferenceFailed. An item whose deadline
+    (in `now`'s seconds) passes while it waits, for the first time or again, is not run.
 
     `run` takes a step of its Attempt whenever it gets on. A runner that does not, or whose thread is gone, is replaced
     by `look_after`. What it had is run again, each item by itself; a lone one gets InferenceStuck. `is_late` says that
@@ -71,28 +79,30 @@ class Scheduler(Generic[Item, Result]):
         run: Callable[[list[Item], Attempt], Sequence[Result | Exception]],
         *,
         runners: int,
-        max_batch: int,
+        company: Company,
         limits: Load,
         observer: Observer,
         now: Callable[[], float] = monotonic,
         hire: Callable[[], Executor] = one_thread,
     ) -> None:
         self._run = run
-        self._max_batch = max_batch
+        self._company = company
         self._observer = observer
         self._now = now
         self._hire = hire
         self._loop = asyncio.get_running_loop()
         self._bounds = Bounds(limits)
-        self._lock = Lock()  # for the next four
+        self._lock = Lock()  # for the next five
         self._idle = deque(hire() for _ in range(runners))
         self._turns: set[_Turn[Item, Result]] = set()
         self._lost: set[_Turn[Item, Result]] = set()
         self._lanes: Lanes[Entry[Item, Result]] = Lanes()
+        self._is_delayed = False
         self._expiry: asyncio.TimerHandle | None = None
         self._expiry_due = inf
         self.is_late = False
         self._closing = False
+        self._seats = 0
         self._vacant = asyncio.Event()
         self._vacant.set()
 
@@ -108,23 +118,24 @@ class Scheduler(Generic[Item, Result]):
 
     @contextmanager
     def seat(
-        self, size: int = 0, urgency: int = DEFAULT_URGENCY, deadline: float = inf
+        self, size: int = 0, urgency: int = DEFAULT_URGENCY, deadline: float = inf, *, items: int = 1
     ) -> Iterator[Seat[Item, Result]]:
-        """Take the place of one item of `size` bytes before any work is done for it.
+        """Take the place of one item of `size` bytes before any work is done for it, or of none, but for those beside.
 
         Raises QueueFull or Draining at once.
         """
         if self._closing:
             raise Draining("The service is shutting down; send the request to another replica.")
         seat = Seat(self._bounds, self._submit, urgency, deadline)
-        seat.hold(Load(items=1, bytes=size))
+        seat.hold(Load(items=items, bytes=size))
+        self._seats += 1
         self._vacant.clear()
         try:
             yield seat
         finally:
-            seat.end_arriving()
-            self._bounds.give_back(seat.held)
-            if not self._bounds.taken.items:
+            seat.leave()
+            self._seats -= 1
+            if not self._seats:
                 self._vacant.set()
 
     async def run(self, item: Item) -> Result:
@@ -166,9 +177,10 @@ class Scheduler(Generic[Item, Result]):
                 runner.shutdown(wait=False)  # one may run for somebody who hung up, and never come back
 
     async def _submit(self, item: Item, urgency: int, deadline: float) -> Result:
-        entry = Entry(item, self._loop.create_future(), self._now(), urgency, deadline, self._max_batch)
+        entry = Entry(item, self._loop.create_future(), self._now(), urgency, deadline, self._company.whole)
         with self._lock:
             self._lanes.put(entry)
+            self._company.came(urgency, entry.since)
         self._dispatch()
         if not entry.outcome.done() and self._lanes:
             self._watch(deadline)
@@ -193,11 +205,31 @@ class Scheduler(Generic[Item, Result]):
         """The next batch, with an idle runner, which is not idle any more; None when there is no runner or no work."""
         with self._lock:
             turn = None
-            if self._idle and (batch := self._take()):
+            if self._idle and self._keeps_room():
+                self._dispatch_later()
+            elif self._idle and (batch := self._take()):
                 turn = _Turn(batch, self._idle.popleft(), Attempt())
                 self._turns.add(turn)
             self._observer.queued(self.waiting)
             return turn
+
+    def _keeps_room(self) -> bool:
+        """Whether idle runners are to stay so for now, since nobody waits but the background."""
+        if not self._lanes or self._lanes.as_urgent(DEFAULT_URGENCY):
+            return False
+        background = sum(turn.batch[0].urgency > DEFAULT_URGENCY for turn in self._turns)
+        return self._company.keeps_room(background, self._now())
+
+    def _dispatch_later(self) -> None:
+        """Dispatch when no room is kept any more: perhaps nobody comes, and nothing ends, before that."""
+        if not self._is_delayed:
+            self._is_delayed = True
+            self._loop.call_soon_threadsafe(self._loop.call_later, ROOM_SECONDS, self._dispatch_delayed)
+
+    def _dispatch_delayed(self) -> None:
+        with self._lock:
+            self._is_delayed = False
+        self._dispatch()
 
     def _end(self, turn: _Turn[Item, Result], company: int = 0) -> bool:
         """Let the runner be idle, and the batch wait again if it gets smaller `company`.
@@ -226,16 +258,17 @@ class Scheduler(Generic[Item, Result]):
     def _take(self) -> Batch[Item, Result]:
         """Those whose turn it is, as many as may be run with each other; empty when nobody waits."""
         batch: Batch[Item, Result] = []
-        now, company = self._now(), self._max_batch
+        now, company = self._now(), self._company.whole
         while self._lanes:
             entry = self._lanes.first()
             if entry.deadline <= now:
                 self._tell(expire, [entry])
             elif not entry.outcome.done():
-                company = min(company, entry.company)
+                as_urgent = len(batch) + self._lanes.as_urgent(entry.urgency)
+                company = min(company, entry.company, self._company.of(entry.urgency, as_urgent, now))
                 if len(batch) >= company:
                     break
-                if entry.company == self._max_batch:
+                if entry.company == self._company.whole:
                     self._observer.waited(now - entry.since)
                 batch.append(entry)
             self._lanes.remove(entry)

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from typing_extensions import TypedDict  # pydantic cannot use the standard library's before Python 3.12
 
 from artifact.answer import Decision
-from artifact.card import ModelCard
+from artifact.card import ModelCard, SplitFigures
 from artifact.rollout import Label
 
 Status = Literal["loading", "ready", "stuck", "failed", "unloaded"]
@@ -58,6 +58,23 @@ class ModelDetail(ModelSummary):
     shadow_share: float = Field(description="of the images that the stable version answers")
     failures: list[Failure] = Field(description="what could not be loaded, or hung on trial and was given up")
     card: ModelCard | None
+
+
+class Version(BaseModel):
+    """A published version; what its card says is null where that cannot be read."""
+
+    version: str
+    labels: list[Label] = Field(description="which of them it has in service")
+    created: AwareDatetime | None
+    precision: Literal["float32", "int8"] | None
+    model_bytes: int | None
+    test: SplitFigures | None = Field(description="figures on the test photos, where there were any")
+
+
+class VersionList(BaseModel):
+    """All versions of a model that are published, the newest first."""
+
+    versions: list[Version]
 
 
 class ModelList(BaseModel):

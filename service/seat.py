@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from operator import add, sub
+from time import monotonic
 from typing import Generic, Protocol, TypeVar
 
 from service.bounds import Bounds, Load
@@ -26,7 +27,8 @@ class Sender(Protocol):
 class Seat(Generic[Item, Result]):
     """The place of an item, from before any work is done for it until its outcome is known.
 
-    Who takes more room with `hold` may run as many items. Urgency and deadline may change until they run.
+    Who takes more room with `hold` may run as many items. Urgency and deadline may change until they run. `is_measured`
+    says that the item's pixels are held already.
     """
 
     def __init__(
@@ -36,13 +38,34 @@ class Seat(Generic[Item, Result]):
         self._submit = submit
         self.urgency = urgency
         self.deadline = deadline
+        self._since = monotonic()
         self.held = Load()
+        self.is_measured = False
         self._ahead = 0
 
     def hold(self, load: Load) -> None:
         """Take more room, as the item's size comes to be known; raises QueueFull."""
         self._bounds.take(load, self.urgency, self.held)
         self.held = Load(*map(add, self.held, load))
+
+    def beside(self, deadline: float) -> "Seat[Item, Result]":
+        """A seat for one more item of the same request, that holds nothing yet; whoever asks for it leaves it."""
+        return Seat(self._bounds, self._submit, self.urgency, deadline)
+
+    async def hold_in_turn(self, load: Load, beside: Load, *, is_aside: bool = False) -> None:
+        """Take more room when there is some, for a request that holds so much `beside`; no two seats of it may wait.
+
+        Who waits `is_aside` holds up nobody else. Raises QueueFull at the deadline.
+        """
+        all_held = Load(*map(add, self.held, beside))
+        await self._bounds.take_in_turn(load, self.urgency, all_held, self.deadline, self._since, is_aside=is_aside)
+        self.held = Load(*map(add, self.held, load))
+
+    def leave(self) -> None:
+        """Give back all that is held."""
+        self.end_arriving()
+        self._bounds.give_back(self.held)
+        self.held = Load()
 
     def begin_arriving(self, sender: Sender) -> None:
         """What the item is made of is on its way; a slow sender is put out when others need the room.
@@ -80,9 +103,7 @@ class Seat(Generic[Item, Result]):
 
     def put_out(self) -> None:
         """Give back what is held, and tell the sender."""
-        self.end_arriving()
-        self._bounds.give_back(self.held)
-        self.held = Load()
+        self.leave()
         self._sender.put_out()
 
     async def run(self, item: Item) -> Result:

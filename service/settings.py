@@ -11,6 +11,7 @@ from artifact.command import Options, Words
 from artifact.device import Device
 from artifact.errors import OptionInvalid
 from artifact.pixels import DEFAULT_MAX_PIXELS
+from artifact.zipped import DEFAULT_MAX_RATIO
 
 LogFormat = Literal["json", "text"]
 
@@ -64,6 +65,7 @@ class Settings(Options):
     cors_origins: Words[Origin] = Field(
         (), description="pages of other origins that may ask, such as https://shop.example; * for all"
     )
+    pages: bool = Field(default=True, description="show pages for people, at / and what it links to")
     max_items: int = Field(
         256, ge=1, description="images of one model in the service at once; one more is answered 429"
     )
@@ -77,6 +79,14 @@ class Settings(Options):
         32 * 2**20, ge=0, description="memory for scores of images that may come again; 0 keeps none"
     )
     max_body_bytes: int = Field(10 * 2**20, ge=1, description="bytes in one request body at most")
+    max_batch_items: int = Field(1000, ge=1, description="images in one request to classify-batch at most")
+    max_batch_bytes: int = Field(
+        2**30, ge=1, description="bytes of a form with many images at most; they are read as they are classified"
+    )
+    max_zip_bytes: int = Field(64 * 2**20, ge=1, description="bytes of a zip file with many images; it is held whole")
+    max_zip_ratio: int = Field(
+        DEFAULT_MAX_RATIO, ge=1, description="how many times larger than in the zip file an image may be"
+    )
     max_pixels: int = Field(DEFAULT_MAX_PIXELS, ge=1, description="pixels that one image may declare at most")
     body_timeout_seconds: float = Field(30, gt=0, description="how long a request body may take to arrive")
     max_connections: int = Field(

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 from time import perf_counter
 
@@ -22,6 +22,7 @@ from service.trace import TRACEPARENT, trace_of
 logger = logging.getLogger("hangtag")
 
 _REFUSED = 429  # asking http.HTTPStatus takes a microsecond
+_RETRY_AFTER = b"retry-after"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _SAFE_ID = re.compile(rb"[\w.:-]{1,128}")
@@ -97,10 +98,8 @@ class _Exchange:
         """
         if message["type"] == "http.response.start":
             self.record.status = message["status"]
-            if self.record.status == _REFUSED:
-                self._held_seconds = await self._pace.turn(self._scope[LINE])
             headers = [
-                *message.get("headers", ()),
+                *await self._paced(message.get("headers", ())),
                 *self._state.get(HEADERS, ()),
                 (b"x-request-id", self.record.request_id.encode()),
                 _NO_SNIFFING,
@@ -111,6 +110,13 @@ class _Exchange:
         elif not message.get("more_body"):
             self.count()
         await self._send(message)
+
+    async def _paced(self, headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
+        """The headers of an answer when it is time for it; a refusal asks for a pause as long as the crowd is."""
+        if self.record.status != _REFUSED:
+            return headers
+        self._held_seconds, told = await self._pace.wait(self._scope[LINE])
+        return [(name, b"%d" % max(told, int(value)) if name == _RETRY_AFTER else value) for name, value in headers]
 
     def count(self) -> None:
         """Count it once, before the client can know that its answer is whole: who looks then finds it counted.

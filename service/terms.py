@@ -23,7 +23,7 @@ class Terms:
     deadline: float
 
 
-def terms_of(headers: Mapping[bytes, bytes], most_seconds: float) -> Terms:
+def terms_of(headers: Mapping[bytes, bytes], most_seconds: float, default_urgency: int = DEFAULT_URGENCY) -> Terms:
     """What the headers ask for, within what the server allows; raises MalformedRequest for a deadline that is none.
 
     A priority that makes no sense is taken for none, as RFC 9218 wants it.
@@ -35,4 +35,4 @@ def terms_of(headers: Mapping[bytes, bytes], most_seconds: float) -> Terms:
             raise MalformedRequest(f"X-Request-Deadline-Ms is {given!r}; send a number of milliseconds, such as 250.")
         seconds = min(int(asked) / 1000, most_seconds)
     urgency = _URGENCY.search(headers.get(_PRIORITY, b""))
-    return Terms(int(urgency[1]) if urgency else DEFAULT_URGENCY, monotonic() + seconds)
+    return Terms(int(urgency[1]) if urgency else default_urgency, monotonic() + seconds)

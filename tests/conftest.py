@@ -1,4 +1,5 @@
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -9,9 +10,17 @@ import pytest
 
 import drawn
 import hangtag
+import labelled
 import support
+from benchmarks.browsing import CHROMIUM, browsing
+from chromium import Chromium, Visits
 
 LONGEST = ("test_training.py", "test_networks.py", "test_export.py", "test_chaos.py", "test_benchmarks.py")
+
+
+def pytest_sessionstart() -> None:
+    """Hear SIGINT, which whoever runs tests in the background ignores; what the tests start would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,6 +41,41 @@ def service(models: Path) -> Iterator[support.Service]:
     """One running service for all tests that leave it as it was."""
     with support.Service(models, "--max-body-bytes", "200000", "--max-pixels", "1000000") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def shop_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with models of different labels, some of which look like markup."""
+    root = tmp_path_factory.mktemp("models")
+    support.publish(root)
+    support.publish(root, support.card(name="hats", labels=("black hat", "grey hat", "white hat")))
+    support.publish(root, support.card(name="odd", labels=("<img src=x>", "b", "<script>alert(1)</script>")))
+    return root
+
+
+@pytest.fixture(scope="session")
+def shop(shop_models: Path) -> Iterator[support.Service]:
+    """A running service of these models, for tests that leave it as it was."""
+    with support.Service(shop_models) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    """A browser for the tests of a file; not for all, since Playwright's event loop runs meanwhile, as others' do."""
+    if not CHROMIUM:
+        pytest.skip("pages are tried in Chromium, which is not here; Debian's package `chromium` will do")
+    with browsing() as browser:
+        yield Chromium(browser)
+
+
+@pytest.fixture
+def visit(chromium: Chromium) -> Iterator[Visits]:
+    """Opens pages; at the end of the test no page may have complained of anything."""
+    visits = Visits(chromium)
+    yield visits
+    visits.close()
+    assert visits.complaints == []
 
 
 @pytest.fixture
@@ -57,6 +101,18 @@ def on_shelf(shelf: Path, capsys: pytest.CaptureFixture[str]) -> support.OnShelf
 
     def run(command: str, *arguments: str) -> tuple[int, str, str]:
         code = hangtag.main(["models", command, *arguments, "--models", str(shelf)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def classify(models: Path, capsys: pytest.CaptureFixture[str]) -> labelled.Classify:
+    """Runs `hangtag classify` with the tiny model; gives the exit code, what was printed and what was complained of."""
+
+    def run(*arguments: str | Path, shelf: Path = models) -> tuple[int, str, str]:
+        code = hangtag.main(["classify", *map(str, arguments), "--model", "tiny", "--models", str(shelf)])
         said = capsys.readouterr()
         return code, said.out, said.err
 

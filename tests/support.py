@@ -10,19 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from http.client import parse_headers
 from pathlib import Path
 from typing import Any, Self
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import httpx
 import numpy as np
 import onnx
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
@@ -57,6 +60,40 @@ def png(shade: int, size: tuple[int, int] = (8, 8), mode: str = "L") -> bytes:
 def encoded(image: Image.Image, kind: str) -> bytes:
     out = io.BytesIO()
     image.save(out, kind)
+    return out.getvalue()
+
+
+@contextmanager
+def closed(path: Path) -> Iterator[None]:
+    """Nobody may read it; skips the test where whoever runs it may read everything."""
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        if os.access(path, os.R_OK):
+            pytest.skip("whoever runs this may read everything")
+        yield
+    finally:
+        path.chmod(mode)
+
+
+def packed(files: Mapping[str, bytes], method: int = ZIP_DEFLATED) -> bytes:
+    """A zip file."""
+    out = io.BytesIO()
+    with ZipFile(out, "w", method) as file:
+        for name, data in files.items():
+            file.writestr(name, data)
+    return out.getvalue()
+
+
+def tarred(files: Mapping[str, bytes], suffix: str = "tar", form: int = tarfile.PAX_FORMAT) -> bytes:
+    """A tar file, compressed as its suffix says."""
+    out = io.BytesIO()
+    compression = {"g": "gz", "b": "bz2", "x": "xz"}.get(suffix.removeprefix("tar.").removeprefix("t")[0], "")
+    with tarfile.open(fileobj=out, mode=f"w:{compression}", format=form) as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
     return out.getvalue()
 
 
@@ -113,6 +150,22 @@ def failing_at(shade: int) -> Extra:
         "near": np.array([0.5], np.float32),
         "far": np.array([10**6], np.int64),
         "table": np.zeros(1, np.float32),
+    }
+
+
+def without_scores_at(shade: int) -> Extra:
+    """What makes scores that are no numbers of pictures of one shade: it divides nothing by nothing."""
+    nodes = [
+        helper.make_node("Sub", ["mean", "shade"], ["distance"]),
+        helper.make_node("Abs", ["distance"], ["away"]),
+        helper.make_node("Greater", ["away", "near"], ["is_elsewhere"]),
+        helper.make_node("Cast", ["is_elsewhere"], ["one"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["nothing", "one"], ["zero"]),
+    ]
+    return nodes, {
+        "shade": np.array([shade], np.float32),
+        "near": np.array([0.5], np.float32),
+        "nothing": np.zeros(1, np.float32),
     }
 
 
@@ -290,7 +343,7 @@ def new_key(
 
 
 class Service:
-    """A real `hangtag serve` on a free port; leave the context to stop it and see its `exit_code`."""
+    """A real `hangtag serve`, or `program`, on a free port; leave the context to stop it and see its `exit_code`."""
 
     def __init__(
         self,
@@ -299,10 +352,11 @@ class Service:
         environment: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
         awaited: str | None = r"started: (.*)",
+        program: Sequence[str] = (*HANGTAG, "serve"),
     ) -> None:
         self.exit_code: int | None = None
         self._process = subprocess.Popen(
-            [*wrapper, *HANGTAG, "serve", "--models", models, "--port", "0", "--drain-seconds", "0", *options],
+            [*wrapper, *program, "--models", models, "--port", "0", "--drain-seconds", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

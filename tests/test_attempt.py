@@ -9,16 +9,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
-from test_scheduler import Log, until
 
 from artifact.device import available_cpus
 from artifact.errors import InferenceStuck
 from service.attempt import Attempt
 from service.bounds import Load
+from service.company import Company
 from service.glance import Glance, glance
 from service.pulse import BEATS, LATE, Pulse
 from service.scheduler import Scheduler
 from service.way import SWITCH_SECONDS
+from test_scheduler import Log, until
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
 
@@ -145,7 +146,10 @@ def test_a_glance_at_the_thread_that_runs_and_at_none():
 async def outcomes(run: Callable[[list[int], Attempt], list[int]], models: int, items: int) -> Counter[str]:
     """What becomes of many items of several models, of two runners each, while the pulse looks after all of them."""
     schedulers = [
-        Scheduler(run, runners=2, max_batch=1, limits=Load(100, 1000, 1000), observer=Log()) for _ in range(models)
+        Scheduler(
+            run, runners=2, company=Company(1, beside=1, background=9), limits=Load(100, 1000, 1000), observer=Log()
+        )
+        for _ in range(models)
     ]
     pulse = Pulse(STUCK_SECONDS)
     for each in schedulers:

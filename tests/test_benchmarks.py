@@ -1,5 +1,6 @@
 """The benchmarks run as a user runs them; what they find is asserted where it is no matter of time."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -7,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from artifact.repository import Repository
+from benchmarks.browsing import CHROMIUM
+from benchmarks.cataloguing import Catalogue
+from benchmarks.ceiling import Ceiling
 from benchmarks.command import BENCHMARKS
-from support import HANGTAG, ROOT, Service, card, publish
+from support import HANGTAG, ROOT, Service, card, png, publish
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -85,6 +90,22 @@ def test_what_reloads_cost_can_be_measured_and_no_request_fails(tmp_path: Path):
     assert "6 reloads" in ran.stdout, ran.stderr
     assert re.search(r"requests: \d{2,} answered, 0 failed", ran.stdout)
     assert "memory" in ran.stdout
+
+
+def test_a_catalogue_and_its_ceiling_can_be_measured(models: Path, tmp_path: Path):
+    cores, photos = os.sched_getaffinity(0), [png(0), png(255)]
+    assert Ceiling(Repository(models).open("tiny", "1"), photos).pace(cores, 0.1).rate > 0
+    ran = Catalogue(tmp_path, photos, 3).classify("tiny", models, cores)
+    assert 0 < ran.core_seconds < ran.seconds * len(cores)
+    assert 50 * 2**20 < ran.peak < 2**30
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="pages are looked at in Chromium, which is not here")
+def test_what_pages_cost_can_be_measured(models: Path):
+    ran = bench("pages", "--models", str(models), "--visits", "1", "--photos", "4")
+    assert len(re.findall(r"/\w* is seen after \d+ ms", ran.stdout)) == 3, ran.stderr
+    assert re.search(r"all pages are [\d,]+ bytes in \d+ files", ran.stdout)
+    assert re.search(r"4 photos of 1600 x 1200 were answered and shown in \d", ran.stdout)
 
 
 def test_what_a_scrape_costs_can_be_measured(models: Path):

@@ -237,6 +237,14 @@ def test_a_process_that_gives_up_twice_stops_once(hosting: tuple[Hosting, list[i
     assert given_up.exit_code == 75
 
 
+def test_whoever_runs_the_process_may_stop_it_in_a_way_of_its_own(models: Path):
+    stopped = list[str]()
+    given_up = Hosting(Settings(models=models), Metrics("test"), Pulse(4), lambda: stopped.append("once"))
+    given_up.give_up("a model")
+    assert stopped == ["once"]
+    assert given_up.exit_code == 75
+
+
 def test_a_process_that_was_asked_to_stop_needs_nobody_in_its_place(hosting: tuple[Hosting, list[int]]):
     given_up, sent = hosting
     given_up.drain()

@@ -1,18 +1,16 @@
-"""The client: what it sends, answers and raises, for one photo and for many."""
+"""The client: what it sends, answers and raises."""
 
-import asyncio
 import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from answering import ANSWER, OK, Answer, answering, refusal, takes
+from answering import OK, Answer, answering, refusal, takes
 from artifact.errors import AnswerInvalid, PhotoUnreadable, ProblemAnswered
-from service.client import AsyncClient, Client, Outcome
+from service.client import AsyncClient, Client
 from support import LABELS, PATIENCE, ROOT, Service, card, png
 
 # Answers
@@ -160,83 +158,3 @@ def test_errors_survive_the_way_between_processes():
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
     assert vars(copy) == vars(error)
     assert str(copy) == "Not now."
-
-
-# Many photos
-
-
-def mixed(count: int) -> Iterator[bytes]:
-    """Dark and light photos in turn, and each fifth one broken."""
-    for number in range(count):
-        yield b"no photo" if number % 5 == 4 else png(255 * (number % 2))
-
-
-def said(outcome: Outcome) -> str:
-    return outcome.answer["predictions"][0]["label"] if outcome.answer else outcome.error.code
-
-
-EXPECTED = ["dark", "light", "dark", "light", "image_type_unsupported", "light", "dark", "light", "dark"]
-
-
-def test_many_photos_are_answered_in_order_and_a_broken_one_stops_no_other(service: Service, tmp_path: Path):
-    photos = [*mixed(9), tmp_path / "missing.png"]
-    with Client(service.url) as client:
-        outcomes = list(client.classify_many(photos, "tiny", concurrency=4, urgency=7, top_k=1))
-    assert [said(outcome) for outcome in outcomes] == [*EXPECTED, "photo_unreadable"]
-    assert [outcome.photo for outcome in outcomes] == photos
-
-
-async def test_many_photos_with_asyncio(service: Service):
-    async with AsyncClient(service.url) as client:
-        outcomes = [outcome async for outcome in client.classify_many(mixed(9), "tiny", concurrency=4)]
-    assert [said(outcome) for outcome in outcomes] == EXPECTED
-
-
-def test_as_many_photos_are_on_their_way_as_asked_for_and_no_more_are_taken():
-    taken = 0
-
-    def photos() -> Iterator[bytes]:
-        nonlocal taken
-        for _ in range(12):
-            taken += 1
-            yield png(0)
-
-    with answering(OK, together=4) as (url, seen), Client(url) as client:
-        for given, outcome in enumerate(client.classify_many(photos(), "tiny", concurrency=4)):
-            assert outcome.answer == ANSWER
-            assert taken <= given + 4
-            assert len(seen) <= given + 4
-    assert len(seen) == 12
-
-
-def test_more_photos_than_places_are_all_answered(narrow: Service):
-    with Client(narrow.url) as client:
-        outcomes = list(client.classify_many([png(shade) for shade in range(0, 60, 10)], "tiny", concurrency=3))
-    assert [said(outcome) for outcome in outcomes] == ["dark"] * 6
-
-
-async def test_who_stops_in_the_middle_of_many_leaves_nothing_running(silent: str):
-    begun = asyncio.Event()
-
-    def photos() -> Iterator[bytes]:
-        yield from [png(0)] * 3
-        begun.set()
-        yield png(0)
-
-    async with AsyncClient(silent) as client:
-        first = asyncio.ensure_future(anext(client.classify_many(photos(), "tiny", concurrency=4)))
-        await begun.wait()
-        running = asyncio.all_tasks() - {first, asyncio.current_task()}
-        first.cancel()
-        await asyncio.wait(running, timeout=PATIENCE)
-        assert len(running) == 4
-        assert all(task.cancelled() for task in running)
-
-
-def test_who_stops_in_the_middle_of_many_without_asyncio_is_not_held_up(silent: str):
-    def interrupted() -> Iterator[bytes]:
-        yield png(0)
-        raise KeyboardInterrupt
-
-    with takes(0, 5), pytest.raises(KeyboardInterrupt), Client(silent) as client:
-        list(client.classify_many(interrupted(), "tiny"))

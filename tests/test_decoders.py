@@ -4,12 +4,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from test_scheduler import until
 
 from artifact.errors import InferenceStuck
 from service.attempt import Attempt
 from service.decoders import Decoders
 from service.pulse import BEATS
+from test_scheduler import until
 
 PATIENCE = 10
 

@@ -14,6 +14,9 @@ from artifact import errors
 from artifact.card import InputSpec, Resize
 from artifact.models import command as models_command
 from benchmarks.command import BENCHMARKS
+from catalog import kinds
+from catalog.command import ClassifyOptions
+from catalog.rows import SCHEMA
 from service import problems
 from service.keys import command as keys_command
 from service.metrics import COMPARISONS, DECISIONS, ENDS, KEY_OUTCOMES, LOADS, OUTCOMES, REASONS, STAGES
@@ -36,6 +39,8 @@ from training.recipe import (
 CLIENTS = (ROOT / "docs" / "clients.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
+SOURCES = REFERENCE.split("\n## Sources of a catalogue\n")[1].split("\n## ")[0]
+CATALOGUE = REFERENCE.split("\n## Labelling a catalogue\n")[1].split("\n## ")[0]
 RECIPES = (ROOT / "docs" / "recipes.md").read_text()
 SECTIONS = (
     Recipe,
@@ -52,6 +57,8 @@ SECTIONS = (
     Baseline,
     Tried,
 )
+# Of these, photos in files are refused with PhotoTooLarge, unread.
+OF_IMAGES = [kind for kind in errors.ImageError.__subclasses__() if kind is not errors.TooManyBytes]
 SUBCOMMANDS = {"models": models_command.SUBCOMMANDS, "keys": keys_command.SUBCOMMANDS}
 
 # What a client can never see: these end a command, a load, a training or a call of the client, not a request.
@@ -62,8 +69,10 @@ NOT_OF_REQUESTS = (
     errors.DataError,
     errors.RecipeError,
     errors.ExportError,
+    errors.CatalogError,
     errors.MemoryShort,
     errors.KeysError,
+    errors.ClusterUnavailable,
     errors.OptionInvalid,
     errors.AddressInUse,
     errors.AddressUnavailable,
@@ -108,11 +117,37 @@ def test_every_error_of_the_client_is_documented(kind: type[errors.ClientError])
     assert f"| `{kind.__name__}` | {code} |" in CLIENTS
 
 
+@pytest.mark.parametrize("kind", [*every(errors.SourceError)[1:], *every(errors.StoreError)[1:]])
+def test_every_error_of_a_catalogues_source_is_documented(kind: type[errors.CatalogError]):
+    assert f"| `{kind.code}` | " in SOURCES
+
+
+def test_every_suffix_of_a_catalogue_is_documented():
+    for suffix in kinds.PHOTOS | kinds.MANIFESTS | kinds.PACKED_TARS | {kinds.ZIP, kinds.TAR}:
+        assert re.search(rf"\{suffix}\b", SOURCES), suffix
+
+
 def test_every_error_has_a_code_of_its_own_and_stands_in_the_tree():
     kinds = every(errors.HangtagError)
     assert len({kind.code for kind in kinds}) == len(kinds)
     for kind in kinds:
         assert re.search(rf"[─ ]{kind.__name__}\b", errors.__doc__ or ""), kind
+
+
+def test_every_option_of_classify_is_documented():
+    documented = re.findall(r"^\| `--([a-z-]+) [A-Z]+` \|", CATALOGUE, re.MULTILINE)
+    assert {option.replace("-", "_") for option in documented} == ClassifyOptions.model_fields.keys() - {"sources"}
+
+
+def test_every_column_of_a_labelled_catalogue_is_documented():
+    table = CATALOGUE.split("| column |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+    assert [name for row in rows for name in re.findall(r"`(\w+)`", row)] == SCHEMA.names
+
+
+@pytest.mark.parametrize("kind", [*every(errors.PhotoError)[1:], *OF_IMAGES, errors.InferenceFailed])
+def test_every_error_of_a_row_is_documented(kind: type[errors.HangtagError]):
+    assert re.search(rf"^\|.*`{kind.code}`.* \|", CATALOGUE, re.MULTILINE)
 
 
 def test_every_metric_is_documented(service: Service):
@@ -155,6 +190,15 @@ def test_operations_say_of_every_setting_when_to_touch_it():
     rows = re.findall(r"^\| (`--.*?) \|", OPERATIONS.split("\n## Settings\n")[1], re.MULTILINE)
     options = [option for row in rows for option in re.findall(r"`--([a-z-]+)`", row)]
     assert sorted(option.replace("-", "_") for option in options) == sorted(Settings.model_fields)
+
+
+def test_operations_say_every_option_of_the_service_on_ray():
+    program = (ROOT / "deploy" / "ray" / "online.py").read_text()
+    options = re.findall(r"^    (\w+): \w+ = Field\(", program, re.MULTILINE)
+    section = OPERATIONS.split("\n## On Ray Serve\n")[1].split("\n## ")[0]
+    assert options
+    for option in options:
+        assert re.search(rf"^\| [^|]*`--{option.replace('_', '-')}`", section, re.MULTILINE), option
 
 
 def test_every_alert_has_a_heading_in_operations():

@@ -20,10 +20,10 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from requests import Session
 from schemathesis.specs.openapi import checks as conformance
-from test_openapi import DOCUMENT
 
 from mutated import pictures
 from support import CLASSIFY, OPERATOR, Service, eventually, operated, png
+from test_openapi import DOCUMENT
 
 TIMES = int(os.environ.get("FUZZ", "1"))
 SEED = int.from_bytes(os.urandom(4)) if TIMES > 1 else 1
@@ -103,7 +103,7 @@ EXAMPLES = settings(
 )
 
 
-@schemathesis.serializer("image/bmp", "image/tiff")
+@schemathesis.serializer("application/zip", "image/bmp", "image/tiff")
 def as_it_is(_: schemathesis.SerializationContext, value: object) -> object:
     """Schemathesis knows how to send the other types of image."""
     return value

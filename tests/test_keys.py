@@ -207,7 +207,7 @@ def test_what_is_no_route_asks_for_a_key_too(guarded: Service, keys: Keys):
 def test_probes_scrapers_and_readers_of_the_api_need_no_key(guarded: Service):
     for path in ("/health/live", "/health/ready", "/health/startup", "/v2/health/live", "/v2/health/ready"):
         assert httpx.get(guarded.url + path).status_code == 200
-    for path in ("/metrics", "/docs", "/openapi.json"):
+    for path in ("/metrics", "/docs", "/openapi.json", "/", "/web/try.js"):
         assert httpx.get(guarded.url + path).status_code == 200
 
 

@@ -16,10 +16,9 @@ from training.recipe import TransferNetwork
 from training.transfer import as_pretrained, set_trainable
 
 SPEC = InputSpec(height=32, width=32, channels=3, resize=Resize(fit="pad"))
-BACKBONES = (  # the models in models/ are MobileNetV2
-    "VGG16",
-    pytest.param("ResNet50", marks=pytest.mark.slow),
-    pytest.param("EfficientNetB0", marks=pytest.mark.slow),
+BACKBONES = (
+    "MobileNetV2",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("VGG16", "ResNet50", "EfficientNetB0")),
 )
 
 

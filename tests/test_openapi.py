@@ -8,12 +8,13 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from test_docs import every, raised
 
 from artifact import errors
 from described import COPY, served
 from service import problems
+from service.batch.described import OF_ITEMS
 from support import CLASSIFY, Service, png
+from test_docs import every, raised
 
 DOCUMENT = json.loads(COPY.read_text())
 OPERATIONS = {operation["operationId"]: operation for path in DOCUMENT["paths"].values() for operation in path.values()}
@@ -86,7 +87,7 @@ def test_every_parameter_has_an_example_that_is_as_its_schema_says(name: str):
             fits(value, parameter["schema"])
 
 
-ANSWERED = [kind for kind in every(errors.HangtagError) if raised(kind) and kind is not errors.ClientGone]
+ANSWERED = [kind for kind in every(errors.HangtagError) if raised(kind) and kind not in (errors.ClientGone, *OF_ITEMS)]
 
 
 @pytest.mark.parametrize("kind", ANSWERED)
@@ -98,6 +99,11 @@ def test_every_error_of_a_request_is_shown_with_its_status(kind: type[errors.Han
         for answered, _, described in answers(name)
         if answered == str(status)
     )
+
+
+@pytest.mark.parametrize("kind", OF_ITEMS)
+def test_every_error_that_only_an_image_of_a_batch_ends_in_is_named(kind: type[errors.HangtagError]):
+    assert f"`{kind.code}`" in OPERATIONS["classify_batch"]["responses"]["200"]["description"]
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,8 @@ def test_the_objectives_are_about_every_route_that_classifies_and_no_other():
     assert found == {
         "/v1/models/{model}/classify",
         "/v1/models/{model}/versions/{version}/classify",
+        "/v1/models/{model}/classify-batch",
+        "/v1/models/{model}/versions/{version}/classify-batch",
         "/v2/models/{model}/infer",
         "/v2/models/{model}/versions/{version}/infer",
     }

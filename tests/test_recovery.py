@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from test_scheduler import Log, settle, until
 
 from artifact.errors import InferenceStuck
 from artifact.golden import GoldenSamples
 from service import recovery
 from service.attempt import Attempt
 from service.bounds import Load
+from service.company import Company
 from service.metrics import Metrics
 from service.model_metrics import ModelMetrics
 from service.pulse import BEATS
@@ -22,6 +22,7 @@ from service.runner import Job, Photo, Scores
 from service.scheduler import Scheduler
 from service.stages import Stages
 from support import card, png
+from test_scheduler import Log, settle, until
 
 GOLDEN = GoldenSamples((png(0), png(255)), np.zeros((2, 8, 8, 1), np.uint8), np.eye(3, dtype=np.float32)[:2])
 RIGHT = dict(zip(GOLDEN.images, GOLDEN.scores, strict=True))
@@ -43,7 +44,7 @@ class Ward:
 
     def __post_init__(self) -> None:
         self.scheduler: Scheduler[Job, Scores] = Scheduler(
-            self._run, runners=1, max_batch=1, limits=Load(9, 9999, 9999), observer=Log()
+            self._run, runners=1, company=Company(1, beside=1, background=9), limits=Load(9, 9999, 9999), observer=Log()
         )
         metrics = ModelMetrics(Metrics("test"), "tiny", "1")
         self.recovery = Recovery(self.scheduler, card(), GOLDEN, metrics, self.given_up.append)

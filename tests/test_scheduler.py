@@ -1,6 +1,7 @@
 """The scheduler's promises, held with runners that a test opens and closes by hand."""
 
 import asyncio
+import os
 import random
 import sys
 import threading
@@ -16,10 +17,13 @@ import pytest
 from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, InferenceStuck, QueueFull
 from service.attempt import Attempt
 from service.bounds import Load
+from service.company import QUIET_SECONDS, ROOM_SECONDS, Company
 from service.pulse import BEATS
 from service.scheduler import Scheduler, one_thread
 
 PATIENCE = 10
+
+Asks = Callable[..., list[asyncio.Task[int]]]  # begins to ask, urgently; gives all who wait
 
 
 class Gate:
@@ -72,7 +76,7 @@ def build(
     return Scheduler(
         lambda items, _attempt: run(items),
         runners=runners,
-        max_batch=max_batch,
+        company=Company(max_batch, beside=1, background=9),
         limits=Load(max_items, 1000, 1000),
         observer=log or Log(),
         hire=hire,
@@ -117,6 +121,13 @@ async def test_idle_runners_take_items_without_waiting_for_a_batch():
     assert sorted(gate.batches) == [[1], [2]]
     gate.open()
     assert await asyncio.gather(*tasks) == [2, 4]
+    await scheduler.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of threads")
+async def test_runners_step_back_behind_the_event_loop():
+    scheduler = build(lambda items: [os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) for _ in items])
+    assert await ask(scheduler, 1) == os.getpriority(os.PRIO_PROCESS, 0) + 5
     await scheduler.close()
 
 
@@ -356,6 +367,88 @@ async def test_the_urgent_go_first_and_are_let_in_where_others_are_not():
     await scheduler.close()
 
 
+async def test_photos_of_several_urgencies_run_by_themselves_but_whole_batches_of_the_most_urgent():
+    gate = Gate()
+    scheduler = build(gate.run, max_batch=3)
+
+    async def ask_with(item: int, urgency: int) -> int:
+        with scheduler.seat(urgency=urgency) as seat:
+            return await seat.run(item)
+
+    tasks = [asyncio.create_task(ask_with(item, 5)) for item in range(4)]
+    await gate.entered()
+    tasks += [asyncio.create_task(ask_with(item, 3)) for item in (4, 5, 6, 7, 8)]
+    await settle()
+    gate.open()
+    await asyncio.gather(*tasks)
+    assert gate.batches == [[0], [4, 5, 6], [7], [8], [1], [2], [3]]
+    await scheduler.close()
+
+
+def test_photos_run_in_whole_batches_again_when_nobody_of_another_urgency_came_for_long():
+    company = Company(4, beside=1, background=9)
+    assert company.of(urgency=5, waiting=4, now=0.0) == 4
+    company.came(urgency=4, now=10.0)
+    for now, expected in ((10.0 + QUIET_SECONDS / 2, [1, 4, 1, 1]), (10.0 + QUIET_SECONDS, [4, 4, 4, 4])):
+        assert [company.of(urgency, 3, now) for urgency in (3, 4, 5, 7)] == expected
+    assert company.of(urgency=3, waiting=4, now=10.0) == 4
+
+
+def test_the_background_has_no_more_than_its_runners_for_a_moment_after_somebody_urgent_came():
+    company = Company(4, beside=1, background=2)
+    company.came(urgency=4, now=10.0)
+    assert not company.keeps_room(running=2, now=10.0)
+    company.came(urgency=3, now=10.0)
+    assert [company.keeps_room(running, now=10.0) for running in (1, 2, 3)] == [False, True, True]
+    assert not company.keeps_room(running=2, now=10.0 + 2 * ROOM_SECONDS)
+
+
+async def behind_an_urgent_one(gate: Gate, now: Callable[[], float]) -> tuple[Scheduler[int, int], Asks]:
+    """Two runners when an urgent photo was answered: one has a photo of the background, and another such one waits."""
+    first = Gate()
+    scheduler = Scheduler[int, int](
+        lambda items, _attempt: (first if items == [0] else gate).run(items),
+        runners=2,
+        company=Company(4, beside=1, background=1),
+        limits=Load(100, 1000, 1000),
+        observer=Log(),
+        now=now,
+    )
+
+    async def ask_with(item: int, urgency: int) -> int:
+        with scheduler.seat(urgency=urgency) as seat:
+            return await seat.run(item)
+
+    tasks = [asyncio.create_task(ask_with(item, urgency)) for item, urgency in ((0, 3), (1, 5), (2, 5))]
+    await first.entered()
+    await gate.entered()
+    first.open()
+    await tasks[0]
+    return scheduler, lambda *asked: [asyncio.create_task(ask_with(item, 3)) for item in asked] + tasks[1:]
+
+
+async def test_a_runner_that_is_kept_from_the_background_is_there_for_the_urgent():
+    gate = Gate()
+    scheduler, ask_urgently = await behind_an_urgent_one(gate, now=lambda: 10.0)
+    assert (gate.batches, scheduler.waiting) == ([[1]], 1)
+    tasks = ask_urgently(3)
+    await gate.entered()
+    gate.open()
+    await asyncio.gather(*tasks)
+    assert gate.batches == [[1], [3], [2]]
+    await scheduler.close()
+
+
+async def test_the_background_gets_the_runner_after_a_moment_though_nothing_else_happens():
+    gate = Gate()
+    scheduler, ask_urgently = await behind_an_urgent_one(gate, now=monotonic)
+    await gate.entered()
+    assert gate.batches == [[1], [2]]
+    gate.open()
+    await asyncio.gather(*ask_urgently())
+    await scheduler.close()
+
+
 async def test_one_whose_deadline_passes_while_it_waits_is_told_so_though_all_runners_are_stuck():
     gate = Gate()
     scheduler = build(gate.run)
@@ -457,7 +550,12 @@ async def test_who_is_run_again_takes_turns_by_urgency_and_not_after_the_deadlin
         return first.run(items) if items == [0] else trap.run(items)
 
     scheduler: Scheduler[int, int] = Scheduler(
-        run, runners=1, max_batch=4, limits=Load(100, 1000, 1000), observer=Log(), now=lambda: moment[0]
+        run,
+        runners=1,
+        company=Company(4, beside=1, background=9),
+        limits=Load(100, 1000, 1000),
+        observer=Log(),
+        now=lambda: moment[0],
     )
 
     async def ask_on_terms(item: int, urgency: int, deadline: float) -> int:
@@ -544,7 +642,7 @@ async def test_a_runner_that_gets_on_step_by_step_is_not_stuck_however_long_it_t
         return items
 
     scheduler: Scheduler[int, int] = Scheduler(
-        run, runners=1, max_batch=4, limits=Load(100, 1000, 1000), observer=Log()
+        run, runners=1, company=Company(4, beside=1, background=9), limits=Load(100, 1000, 1000), observer=Log()
     )
     tasks = start(scheduler, 1)
     await asyncio.to_thread(stepped.acquire, timeout=PATIENCE)
@@ -619,6 +717,19 @@ async def test_who_sends_slowly_gives_its_seat_to_one_who_needs_it_longest_first
                 pass
         assert [client.is_out for client in clients] == [False, True, False]
     await scheduler.close()  # would wait for ever if a seat were given back once too few
+
+
+async def test_nobody_makes_room_for_one_who_is_less_urgent():
+    scheduler = build(Gate().run)
+    tardy, slow = Client(slow=False), Client(slow=True)
+    with scheduler.seat(size=700) as first, scheduler.seat(size=300) as second:
+        first.begin_arriving(tardy)
+        second.begin_arriving(slow)
+        with pytest.raises(QueueFull, match="bytes"), scheduler.seat(size=1, urgency=5):
+            pass
+        assert (first.held.bytes, second.held.bytes, slow.is_out) == (700, 300, False)
+        with scheduler.seat(size=1):
+            assert first.held.bytes == 0
 
 
 async def test_who_sends_slowly_keeps_its_seat_and_holds_only_the_bytes_that_are_there_when_others_need_more():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal
 
 import pytest
@@ -19,8 +20,9 @@ from artifact.errors import DeadlineExceeded, Draining, InferenceFailed, Inferen
 from service import attempt, lanes, scheduler
 from service.attempt import Attempt
 from service.bounds import Bounds, Load
+from service.company import QUIET_SECONDS, ROOM_SECONDS, Company
 from service.glance import Glance
-from service.lanes import AGEING_SECONDS, Lanes
+from service.lanes import AGEING_SECONDS, DEFAULT_URGENCY, Lanes
 from service.pulse import BEATS
 from service.scheduler import Scheduler
 
@@ -84,6 +86,7 @@ class Photo:
     since: float
     runs: int = 0
     company: int | None = None  # with how many it may be run again, after a batch that came to nothing
+    is_in: bool = False
     hung_up: bool = False
     hung_alone: bool = False
 
@@ -115,6 +118,8 @@ class World:
 
     runners: int
     max_batch: int
+    max_beside: int
+    background: int
     now: float = 0.0
     photos: list[Photo] = field(default_factory=list)
     tasks: list[asyncio.Task[int]] = field(default_factory=list)
@@ -128,7 +133,7 @@ class World:
         self.scheduler: Scheduler[Photo, int] = Scheduler(
             self._model,
             runners=self.runners,
-            max_batch=self.max_batch,
+            company=Company(self.max_batch, self.max_beside, self.background),
             limits=LIMITS,
             observer=self,
             now=lambda: self.now,
@@ -153,6 +158,23 @@ class World:
             assert not photo.hung_up, "somebody was run who had hung up"
             assert photo.deadline > self.now, "somebody was run after the deadline"
             assert photo.company is None or len(batch) <= photo.company, "somebody was run again with too many"
+            assert len(batch) <= self.max_beside or not any(self._is_beside(photo, other) for other in self.photos), (
+                "somebody was run with too many beside more urgent ones"
+            )
+
+    def _is_beside(self, photo: Photo, other: Photo) -> bool:
+        """Whether another one that is more urgent came so lately that more of them must be thought of."""
+        return other.is_in and other.asked.urgency < photo.asked.urgency and self.now - other.since < QUIET_SECONDS
+
+    def _is_kept(self) -> bool:
+        """Whether a runner may be idle: only the background waits, and has enough, and somebody urgent just came."""
+        urgent = [photo.since for photo in self.photos if photo.is_in and photo.asked.urgency <= DEFAULT_URGENCY]
+        behind = [turn.batch[0].urgency > DEFAULT_URGENCY for _fn, turn in self.hands.waiting]
+        return (
+            all(entry.urgency > DEFAULT_URGENCY for entry in self.scheduler._lanes)
+            and sum(behind) >= self.background
+            and self.now - max(urgent, default=-inf) < ROOM_SECONDS
+        )
 
     def _model(self, batch: list[Photo], _attempt: Attempt) -> Sequence[int | Exception]:
         for photo in batch:
@@ -167,6 +189,7 @@ class World:
         asked = photo.asked
         with self.scheduler.seat(asked.size, asked.urgency, photo.deadline) as seat:
             seat.hold(Load(pixels=asked.size))
+            photo.is_in = True
             return await seat.run(photo)
 
     async def play(self, action: Action) -> None:
@@ -192,6 +215,9 @@ class World:
         await settle()
         if self.scheduler._expiry_due <= self.now:  # its timer is the loop's, which knows no virtual time
             self.scheduler._expire_waiting()
+            await settle()
+        if self.scheduler._is_delayed:  # so is this one
+            self.scheduler._dispatch_delayed()
             await settle()
         self._check()
 
@@ -225,7 +251,7 @@ class World:
         assert self.scheduler.waiting == self.said_to_wait, "the observer was told another number"
         assert len(self.hands.waiting) <= self.runners, "more batches than runners"
         busy = len(self.hands.waiting) == self.runners
-        assert busy or not self.scheduler.waiting, "a runner is idle while work waits"
+        assert busy or not self.scheduler.waiting or self._is_kept(), "a runner is idle while work waits"
         inside = [photo for photo, task in zip(self.photos, self.tasks, strict=True) if not task.done()]
         assert len(inside) <= LIMITS.items, "more items than seats"
         assert sum(photo.asked.size for photo in inside) <= LIMITS.bytes or len(inside) == 1, "more than the bound"
@@ -295,11 +321,13 @@ class Schedule:
 
     runners: int
     max_batch: int
+    max_beside: int
+    background: int
     actions: list[Action]
     last: list[Action]
 
     async def play(self) -> None:
-        world = World(self.runners, self.max_batch)
+        world = World(self.runners, self.max_batch, self.max_beside, min(self.background, self.runners))
         for action in [*self.actions, Close(), *self.last]:
             await world.play(action)
         await world.end()
@@ -316,12 +344,14 @@ _actions = st.one_of(
     *[_arrivals] * 5,
     st.sampled_from([Run(0), Run(1)] * 7 + [Hang(0, returns=True), Hang(1, returns=False), Starve()]),
     st.builds(HangUp, st.integers(0, 20)),
-    st.builds(Pass, st.sampled_from([0.25, 3.0])),
+    st.builds(Pass, st.sampled_from([0.25, 3 * AGEING_SECONDS])),
 )
 schedules = st.builds(
     Schedule,
     runners=st.sampled_from([1, 2]),
     max_batch=st.sampled_from([1, 2, 4]),
+    max_beside=st.sampled_from([1, 2, 4, 4]),
+    background=st.sampled_from([1, 1, 2]),
     actions=st.lists(_actions, min_size=12, max_size=40),
     last=st.lists(_actions, max_size=3),
 )
@@ -394,7 +424,7 @@ def _mates_forgotten(self: Any) -> int:
 def _together_again(self: Any, batch: Any, company: int) -> None:
     _put_back(self, batch, company)
     for entry in batch:
-        entry.company = self._max_batch
+        entry.company = self._company.whole
 
 
 def _patient(self: Any, batch: Any, company: int) -> None:
@@ -437,13 +467,13 @@ def _too_late(self: Any) -> Any:
 
 
 def _larger(self: Any) -> Any:
-    self._max_batch += 1
+    self._company.whole += 1
     for entry in self._lanes:
         entry.company += 1
     try:
         return _next_batch(self)
     finally:
-        self._max_batch -= 1
+        self._company.whole -= 1
 
 
 _bounds_take, _give_back = Bounds.take, Bounds.give_back
@@ -461,12 +491,14 @@ BUGS: dict[str, tuple[Any, str, Any]] = {
     "a bound off by one": (Bounds, "take", _one_too_many),
     "bytes and pixels not counted": (Bounds, "take", _bytes_uncounted),
     "a seat that is not given back": (Bounds, "give_back", _kept),
-    "starvation": (lanes, "_place", lambda entry: entry.urgency),
-    "urgency that means nothing": (lanes, "_place", lambda entry: entry.since - entry.urgency * AGEING_SECONDS),
+    "starvation": (lanes, "_place_of", lambda entry: entry.urgency),
+    "urgency that means nothing": (lanes, "_place_of", lambda entry: entry.since - entry.urgency * AGEING_SECONDS),
     "the last come is first served": (Lanes, "first", _last_come),
     "who hung up is run": (Scheduler, "_submit", _deaf),
     "who is too late is run": (Lanes, "first", _too_late),
     "no timer for deadlines": (Scheduler, "_watch", lambda _self, _deadline: None),
+    "a runner kept for nobody": (Company, "keeps_room", lambda *_: True),
+    "a whole batch beside more urgent ones": (Company, "of", lambda self, *_: self.whole),
     "a batch that is too large": (Scheduler, "_take", _larger),
 }
 

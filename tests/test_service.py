@@ -196,3 +196,21 @@ async def test_a_defect_of_ours_is_answered_500_with_the_requests_id():
     assert (b"x-request-id", b"mine") in sent[0]["headers"]
     assert b"internal_error" in sent[1]["body"]
     assert b"secret" not in sent[1]["body"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/health/live", "/health/ready", "/v1/models", "/metrics", "/docs", "/openapi.json", "/"]
+)
+def test_head_is_answered_as_get_without_its_body(service: Service, path: str):
+    response = httpx.head(service.url + path)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == httpx.get(service.url + path).headers["content-type"]
+    assert int(response.headers["content-length"]) > 0
+    assert response.content == b""
+
+
+def test_head_is_refused_where_get_is_and_counted_as_what_it_is(service: Service):
+    assert httpx.head(service.url + CLASSIFY).status_code == 405
+    assert httpx.head(service.url + "/v1/models/nosuch").status_code == 404
+    httpx.head(service.url + "/health/live")
+    assert service.metric("http_requests_total", method="HEAD", route="/health/live", status="200") >= 1

@@ -119,13 +119,8 @@ def transferred(drawn_root: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return run
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        pytest.param("seed-3  epoch   2/6", id="head", marks=pytest.mark.slow),
-        pytest.param("seed-3  epoch   4/6", id="fine-tuning"),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("line", ["seed-3  epoch   2/6", "seed-3  epoch   4/6"], ids=["head", "fine-tuning"])
 def test_a_killed_transfer_goes_on_to_the_same_end(transferred: Path, drawn_root: Path, tmp_path: Path, line: str):
     resumed = kill_and_resume(transferred / "recipe.toml", drawn_root, tmp_path / "resumed", line)
     for after, without in zip(history(resumed), history(transferred), strict=True):
@@ -160,9 +155,7 @@ def test_resuming_a_finished_run_only_measures_it_again(drawn_run: Path, drawn_r
 def test_interrupting_says_how_to_go_on(drawn_root: Path, tmp_path: Path):
     recipe = write_recipe(tmp_path, epochs="500")
     train = [*HANGTAG, "train", str(recipe), "--data", str(drawn_root), "--runs", str(tmp_path / "runs")]
-    heard = signal.signal(signal.SIGINT, signal.default_int_handler)  # where tests run in the background, it is ignored
     with subprocess.Popen(train, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        signal.signal(signal.SIGINT, heard)
         next(line for line in process.stdout if line.startswith("seed-3  epoch   1/500"))
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()

@@ -43,17 +43,25 @@ def test_every_way_is_measured_and_the_choice_is_served(tuned: Path):
 
 def test_a_setting_wins_and_workers_share_the_runners(tuned: Path):
     chosen = Measured.model_validate(json.loads((tuned / TUNING_FILE).read_text())["chosen"])
-    assert way_to_run(Settings(max_batch=3), tuned, CPU) == Way(chosen.runners, chosen.threads, 3)
-    assert way_to_run(Settings(runners=5, threads=2), tuned, CPU) == Way(5, 2, chosen.max_batch)
+    assert way_to_run(Settings(max_batch=3), tuned, CPU) == Way(
+        chosen.runners, chosen.threads, 3, 1, max(1, chosen.runners - 1)
+    )
+    assert way_to_run(Settings(runners=5, threads=2), tuned, CPU) == Way(5, 2, chosen.max_batch, 1, background=4)
     assert way_to_run(Settings(workers=64), tuned, CPU).runners == 1
     other = chosen.threads + 1
     assert way_to_run(Settings(threads=other), tuned, CPU).runners == max(1, available_cpus() // other)
 
 
+def test_only_on_a_cpu_do_photos_go_by_themselves_beside_more_urgent_ones_and_leave_these_a_runner(tmp_path: Path):
+    cpu, gpu = [way_to_run(Settings(runners=3), tmp_path, provider) for provider in (CPU, "CUDAExecutionProvider")]
+    assert (cpu.max_beside, cpu.max_batch, cpu.background) == (1, 4, 2)
+    assert (gpu.max_beside, gpu.max_batch, gpu.background) == (32, 32, 3)
+
+
 @pytest.mark.parametrize("content", ["", "{}", "not json", '{"machine": 1}'])
 def test_what_cannot_be_understood_is_no_tuning(tmp_path: Path, content: str):
     (tmp_path / TUNING_FILE).write_text(content)
-    assert way_to_run(Settings(), tmp_path, CPU) == Way(available_cpus(), 1, 4)
+    assert way_to_run(Settings(), tmp_path, CPU) == Way(available_cpus(), 1, 4, 1, max(1, available_cpus() - 1))
 
 
 def test_what_was_tuned_on_another_machine_is_not_believed(tuned: Path, tmp_path: Path):

@@ -6,9 +6,9 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from test_foreign_clients import CLIENTS
 
 from support import PATIENCE, ROOT, Service
+from test_foreign_clients import CLIENTS
 
 REFERENCE = (ROOT / "docs" / "reference.md").read_text()
 CURL, TRITON = REFERENCE.split("<!-- a test runs both examples -->")[1].split("## Errors")[0].split("With tritonclient")
