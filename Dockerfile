@@ -24,11 +24,11 @@ COPY requirements/serve.txt requirements/
 RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca.pem,target=/run/secrets/ca.pem \
     /opt/hangtag/bin/pip install --require-hashes --requirement requirements/serve.txt
-# pyproject.toml names every package of the repository; those that only training needs are empty here.
+# pyproject.toml names every package of the repository; those that serving does not need are empty here.
 COPY pyproject.toml README.md hangtag.py ./
 COPY artifact artifact
 COPY service service
-RUN mkdir -p benchmarks export training/recipes \
+RUN mkdir -p benchmarks catalog export training/recipes \
     && /opt/hangtag/bin/pip install --no-index --no-deps --no-build-isolation . \
     && /opt/hangtag/bin/pip uninstall --yes setuptools pip
 COPY models /models

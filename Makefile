@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet
 
-.PHONY: help serve train test test-slow check format fuzz openapi lock audit-dependencies sbom soak image-check clean
+.PHONY: help serve train catalog test test-slow check format fuzz openapi chromium screenshots lock audit-dependencies sbom soak image-check clean
 
 help:  ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,7 +16,9 @@ serve: .venv/serve.stamp  ## answer requests on http://127.0.0.1:8000 (settings:
 train: .venv/dev.stamp  ## train a model: make train RECIPE=fashion-mnist
 	@exec $(BIN)/hangtag train $(or $(RECIPE),fashion-mnist)
 
-test: check .venv-clients/stamp .prometheus/stamp  ## lint, check types and imports, run every test
+catalog: .venv/catalog.stamp  ## set up .venv/bin/hangtag classify, for folders, archives and object stores
+
+test: check .venv-clients/stamp .prometheus/stamp chromium  ## lint, check types and imports, run every test
 	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: .venv/dev.stamp  ## run the tests that take minutes each
@@ -38,9 +40,17 @@ fuzz: .venv/dev.stamp  ## look for what the tests' examples do not find: 100,000
 openapi: .venv/dev.stamp  ## write docs/openapi.json anew
 	$(BIN)/python tests/described.py
 
+chromium:  ## get Debian's Chromium, which the pages are tried in, where it is not (as root)
+	@type chromium > /dev/null 2>&1 || timeout 120 apt-get install --quiet --yes --no-install-recommends chromium \
+		|| echo "no Chromium: the tests of the pages are skipped" >&2
+
+screenshots: .venv/dev.stamp chromium  ## take the pictures of the pages for the README anew (needs Chromium)
+	$(BIN)/python tests/screenshots.py
+
 lock:  ## pin again what pyproject.toml asks for (needs uv)
 	$(LOCK) --upgrade pyproject.toml --group build -o requirements/serve.txt
-	$(LOCK) --upgrade pyproject.toml --extra train --extra otlp --group build --group dev -c requirements/serve.txt -o requirements/dev.txt
+	$(LOCK) --upgrade pyproject.toml --extra train --extra otlp --extra s3 --extra ray --group build --group dev -c requirements/serve.txt -o requirements/dev.txt
+	$(LOCK) --upgrade pyproject.toml --extra catalog --extra s3 --extra gs --extra az -c requirements/dev.txt -o requirements/catalog.txt
 	$(LOCK) --upgrade --group clients -o requirements/clients.txt
 	$(LOCK) --upgrade --group supply -o requirements/supply.txt
 
@@ -70,6 +80,11 @@ clean:  ## remove the environments and all caches
 	@echo "installing what serving needs into .venv (once)"
 	@$(PIP) install --require-hashes --requirement requirements/serve.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/catalog.stamp: requirements/catalog.txt .venv/serve.stamp
+	@echo "installing what labelling a catalogue needs into .venv (once)"
+	@$(PIP) install --require-hashes --requirement requirements/catalog.txt
 	@touch $@
 
 .venv/dev.stamp: requirements/dev.txt .venv/serve.stamp

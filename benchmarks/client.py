@@ -29,12 +29,14 @@ class Target:
     requests: tuple[bytes, ...]
 
     @classmethod
-    def of(cls, url: str, images: list[bytes], headers: str = "") -> "Target":
-        """Requests that POST each image to the URL; more `headers` are lines, each with its end."""
+    def of(
+        cls, url: str, bodies: list[bytes], headers: str = "", content_type: str = "application/octet-stream"
+    ) -> "Target":
+        """Requests that POST each body to the URL; more `headers` are lines, each with its end."""
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        head = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/octet-stream\r\n"
-        requests = (f"{head}{headers}Content-Length: {len(image)}\r\n\r\n".encode() + image for image in images)
+        head = f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: {content_type}\r\n"
+        requests = (f"{head}{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies)
         return cls(parts.hostname or "", parts.port or 80, tuple(requests))
 
 

@@ -82,12 +82,12 @@ def read_photos(pattern: str, count: int) -> list[bytes]:
     return [drawn_photo(seed) for seed in range(count)]
 
 
-def drawn_photo(seed: int) -> bytes:
+def drawn_photo(seed: int, width: int = 400, height: int = 533) -> bytes:
     """A JPEG of coloured clouds of several sizes, which compresses about as a photo does."""
-    random, photo = np.random.default_rng(seed), np.zeros((533, 400, 3))
+    random, photo = np.random.default_rng(seed), np.zeros((height, width, 3))
     for grain in (4, 16, 64, 200):
         cloud = Image.fromarray(random.integers(0, 256, (grain, grain, 3), np.uint8))
-        photo += np.asarray(cloud.resize((400, 533), Image.Resampling.BICUBIC), float) / grain**0.5
+        photo += np.asarray(cloud.resize((width, height), Image.Resampling.BICUBIC), float) / grain**0.5
     return encoded(Image.fromarray((photo * (255 / photo.max())).astype(np.uint8)), "JPEG", quality=85)
 
 

@@ -23,6 +23,7 @@ from artifact.repository import Artifact, Repository
 from artifact.session import Session
 from artifact.tuning import Machine, Measured, Tuning
 from service.bounds import Load
+from service.company import Company
 from service.decoders import Decoders
 from service.metrics import Metrics
 from service.model_metrics import ModelMetrics
@@ -127,7 +128,7 @@ async def _closed_loop(
     scheduler = Scheduler(
         Runner(session, card.input, DEFAULT_MAX_PIXELS, metrics, decoders).run,
         runners=runners,
-        max_batch=max_batch,
+        company=Company(max_batch, beside=max_batch, background=runners),
         limits=_UNBOUNDED,
         observer=metrics,
     )
