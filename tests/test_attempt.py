@@ -24,7 +24,7 @@ from test_scheduler import Log, until
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
 
 STUCK_SECONDS = 0.4
-BLOCK = bytes(2**20)
+BLOCK = bytes(2**23)  # takes as long as a picture does
 
 
 def work(until: Callable[[], bool]) -> None:
