@@ -4,8 +4,6 @@ import pickle
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from threading import Semaphore
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +11,7 @@ import pyarrow as pa
 from artifact.errors import HangtagError, SourceNotFound
 from catalog.classifier import Classifier
 from catalog.disk import Disk, is_of_disk
-from catalog.labelling import THREADS, TURNS, group_size, label
+from catalog.labelling import THREADS, Turns, group_size, label
 from catalog.listed import Listed
 from catalog.reading import Reader
 from catalog.rows import SCHEMA, Row
@@ -34,9 +32,8 @@ class Labeller:
         self._failure: HangtagError | None = None
         try:
             _check_node(witness)
-            model = classifier()
-            self._group = group_size(model)
-            self._label = partial(label, reader=Reader(), classifier=model, turn=Semaphore(TURNS))
+            self._classifier = classifier()
+            self._reader, self._turns = Reader(), Turns(cores=1)
         except HangtagError as error:
             self._failure = error
 
@@ -58,8 +55,13 @@ class Labeller:
 
     def _rows(self, photos: Sequence[Listed]) -> list[Row]:
         """The rows of one part, in order."""
-        groups = [photos[start : start + self._group] for start in range(0, len(photos), self._group)]
+        size = group_size(self._classifier)
+        groups = [photos[start : start + size] for start in range(0, len(photos), size)]
         return [row for rows in self._threads.map(self._label, groups) for row in rows]
+
+    def _label(self, photos: Sequence[Listed]) -> list[Row]:
+        with self._turns:
+            return label(photos, self._reader, self._classifier, self._turns)
 
 
 def sent(part: int, photos: Sequence[Listed]) -> Any:

@@ -16,9 +16,6 @@ Pixels = NDArray[np.uint8]
 Scores = NDArray[np.float32]
 
 
-_BATCH = 16  # at least: no photo of a catalogue waits for an answer, and a small model takes a tenth longer by fours
-
-
 class Classifier:
     """A model version that answers photos; any number of threads may ask, and each uses one core meanwhile.
 
@@ -38,10 +35,10 @@ class Classifier:
         self.card = artifact.card
         self._max_pixels = max_pixels
         self._top_k = top_k
-        batch = max_batch or _batch(best_provider(device))
+        batch = max_batch or usual_batch(best_provider(device))
         self._session = Session(artifact.model, self.card, device=device, max_batch=batch)
         self.provider = self._session.provider
-        self.max_batch = max_batch or _batch(self.provider)  # onnxruntime may have CUDA and not start it
+        self.max_batch = max_batch or usual_batch(self.provider)  # onnxruntime may have CUDA and not start it
         self._session.warm_up()
         artifact.golden.verify(self._session.run, self.card.input, tolerance=self.card.export.golden_tolerance)
 
@@ -80,7 +77,3 @@ class Classifier:
             each if np.isfinite(each).all() else InferenceFailed("The model's scores of this photo are no numbers.")
             for each in found
         ]
-
-
-def _batch(provider: str) -> int:
-    return max(_BATCH, usual_batch(provider))

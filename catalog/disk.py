@@ -55,10 +55,10 @@ class Disk:
 
     def read(self, path: str, start: int, end: int) -> bytes:
         """The bytes of a file from `start` up to `end`; raises FileNotFoundError for a pipe or a device, too."""
-        descriptor = _opened(path)  # a file object takes longer to make than a small photo to read
+        descriptor, size = _opened(path)  # a file object takes longer to make than a small photo to read
         try:
             # As much as is there: a buffer for as much as there might be costs more than the photo.
-            wanted = max(0, min(end, os.fstat(descriptor).st_size) - start)
+            wanted = max(0, min(end, size) - start)
             data = os.pread(descriptor, wanted, start)
             while len(data) < wanted and (more := os.pread(descriptor, wanted - len(data), start + len(data))):
                 data += more
@@ -68,7 +68,8 @@ class Disk:
 
     def open(self, path: str) -> BinaryIO:
         """The file, to be read here and there."""
-        return os.fdopen(_opened(path), "rb")
+        descriptor, _ = _opened(path)
+        return os.fdopen(descriptor, "rb")
 
 
 def local_path(path: str) -> str:
@@ -76,13 +77,14 @@ def local_path(path: str) -> str:
     return os.fsdecode(unquote_to_bytes(urlsplit(path).path)) if path.startswith(FILE_URL) else path
 
 
-def _opened(path: str) -> int:
-    """A descriptor of the file; without O_NONBLOCK, a pipe in the place of a photo would be waited for."""
+def _opened(path: str) -> tuple[int, int]:
+    """A descriptor of the file, and its size; without O_NONBLOCK, a pipe in its place would be waited for."""
     descriptor = os.open(local_path(path), os.O_RDONLY | os.O_NONBLOCK)
-    if not S_ISREG(os.fstat(descriptor).st_mode):
+    found = os.fstat(descriptor)
+    if not S_ISREG(found.st_mode):
         os.close(descriptor)
         raise FileNotFoundError(f"{path} is no file")
-    return descriptor
+    return descriptor, found.st_size
 
 
 def _children(folder: str) -> list[str]:

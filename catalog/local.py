@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from threading import Lock, Semaphore, Thread
+from threading import Lock, Thread
 from typing import NamedTuple
 
 from catalog.classifier import Classifier
 from catalog.job import Job
-from catalog.labelling import THREADS, TURNS, group_size, label
+from catalog.labelling import THREADS, Turns, group_size, label
 from catalog.listed import Listed
 from catalog.reading import Reader
 from catalog.rows import Row
@@ -37,16 +37,16 @@ class _Group(NamedTuple):
 class LocalEngine:
     """Labels what is missing of a job on `cores` cores.
 
-    A thread does all that is to be done with a group of photos: in one of a few turns, it reads them, decodes and
-    infers; it writes the part, if that is complete. So reading, computing and writing overlap, nothing is handed over,
-    and what is in memory is bounded by the number of threads.
+    A thread that has a turn takes one group of photos after the other, reads, decodes and infers, and writes the part,
+    if that is complete. There are more turns than cores, so reading, computing and writing overlap, nothing is handed
+    over, and what is in memory is bounded by the number of threads.
     """
 
     def __init__(self, classifier: Classifier, cores: int, reader: Reader | None = None) -> None:
         self._classifier = classifier
         self._reader = reader or Reader()
         self._threads = THREADS * cores
-        self._turn = Semaphore(TURNS * cores)
+        self._turns = Turns(cores)
         self._lock = Lock()
         self._failure: BaseException | None = None
 
@@ -70,16 +70,17 @@ class LocalEngine:
 
     def _work(self, job: Job, groups: Iterator[_Group], labelled: Callable[[int], object]) -> None:
         try:
-            while group := self._take(groups):
-                rows = label(group.photos, self._reader, self._classifier, self._turn)
-                with self._lock:
-                    part = group.part
-                    part.rows[group.start] = rows
-                    part.missing -= len(rows)
-                    labelled(len(rows))
-                    is_complete = not part.missing
-                if is_complete:
-                    job.write(part.index, part.complete())
+            with self._turns:
+                while group := self._take(groups):
+                    rows = label(group.photos, self._reader, self._classifier, self._turns)
+                    with self._lock:
+                        part = group.part
+                        part.rows[group.start] = rows
+                        part.missing -= len(rows)
+                        labelled(len(rows))
+                        is_complete = not part.missing
+                    if is_complete:
+                        job.write(part.index, part.complete())
         except BaseException as error:  # noqa: BLE001 - whatever it is, `run` raises it
             self._failure = self._failure or error
 
