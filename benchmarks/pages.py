@@ -80,7 +80,9 @@ def _paints(visits: dict[str, list[Visit]]) -> Iterator[Finding]:
 
 def _bytes(files: dict[str, int]) -> Finding:
     total = sum(files.values())
-    return Finding(total < BYTES, f"all pages are {total:,} bytes in {len(files)} files (claimed: {BYTES:,})")
+    return Finding(
+        total < BYTES, f"all pages are {total:,} bytes on their way, in {len(files)} files (claimed: {BYTES:,})"
+    )
 
 
 def _smooth(frames: list[float], seconds: float, photos: int) -> Finding:

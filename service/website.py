@@ -1,8 +1,9 @@
-"""The pages for people, and the files in `web` that they are made of, held in memory as they are.
+"""The pages for people, and the files in `web` that they are made of, held in memory as they are, and packed.
 
 There is no build step, and nothing is loaded from anywhere else: docs/decisions/0030-pages.md.
 """
 
+import gzip
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -19,6 +20,7 @@ FILES = "/web/"
 
 _HEADERS = {
     "Cache-Control": "no-cache",  # the next release has other files; the ETag tells
+    "Vary": "Accept-Encoding",
     **pages.headers(
         "script-src 'self'",
         "style-src 'self'",
@@ -37,6 +39,7 @@ _TYPES = {
 }
 
 IfNoneMatch = Annotated[str | None, Header()]
+AcceptEncoding = Annotated[str, Header()]
 
 
 def router() -> APIRouter:
@@ -48,27 +51,36 @@ def router() -> APIRouter:
         routes.add_api_route(path, held[name].respond)
 
     @routes.get(FILES + "{name:path}")
-    async def get_file(name: str, if_none_match: IfNoneMatch = None) -> Response:
+    async def get_file(name: str, if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = "") -> Response:
         if name not in held:
             raise HTTPException(404)
-        return await held[name].respond(if_none_match)
+        return await held[name].respond(if_none_match, accept_encoding)
 
     return routes
+
+
+class _Form:
+    """One form of a file: as it is, or packed."""
+
+    def __init__(self, content: bytes, **headers: str) -> None:
+        self.content = content
+        self.headers = _HEADERS | headers | {"ETag": f'"{digest_bytes(content)}"'}
 
 
 class _Held:
     """A file as it is answered with."""
 
     def __init__(self, name: str, content: bytes) -> None:
-        self._content = content
         self._type = _TYPES[PurePosixPath(name).suffix]
-        self._headers = _HEADERS | {"ETag": f'"{digest_bytes(content)}"'}
+        self._plain = _Form(content)
+        self._packed = _Form(gzip.compress(content, mtime=0), **{"Content-Encoding": "gzip"})
 
-    async def respond(self, if_none_match: IfNoneMatch = None) -> Response:
-        """The file, or 304 where the browser has it."""
-        if pages.names(if_none_match, self._headers["ETag"]):
-            return Response(status_code=304, headers=self._headers)
-        return Response(self._content, headers=self._headers, media_type=self._type)
+    async def respond(self, if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = "") -> Response:
+        """The file, packed where the browser can take that, or 304 where it has it."""
+        form = self._packed if "gzip" in accept_encoding else self._plain
+        if pages.names(if_none_match, form.headers["ETag"]):
+            return Response(status_code=304, headers=form.headers)
+        return Response(form.content, headers=form.headers, media_type=self._type)
 
 
 def _read(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:

@@ -199,18 +199,27 @@ def test_the_correction_of_one_photo_alone_can_be_downloaded(shop: Service, visi
     assert downloaded(page, "Corrections (manifest)") == "path,label\r\nunsure.png,middle\r\n"
 
 
-def test_another_model_answers_for_all_and_corrections_that_it_has_no_label_for_are_forgotten(few: Page):
+def test_another_model_answers_for_all_and_corrections_that_it_has_no_label_for_are_dropped_by_who_says_so(few: Page):
     correct(few, "unsure.png", "middle")
+    with few.expect_event("dialog") as asked:
+        few.once("dialog", lambda dialog: dialog.dismiss())
+        few.locator("#model").select_option("hats")
+    assert asked.value.message.startswith("1 correction would be lost")
+    expect(few.locator("#model")).to_have_value("tiny")
+    expect(few.locator("#about")).to_contain_text("Tells dark pictures from light ones.")
+    expect(few.get_by_label("Label of unsure.png")).to_have_value("middle")
+    few.once("dialog", lambda dialog: dialog.accept())
     few.locator("#model").select_option("hats")
     expect(few.locator(".tile .label")).to_have_text(["black hat", "black hat", "white hat"])
     assert few.get_by_role("button", name="Corrections").is_disabled()
 
 
 def test_the_page_can_be_cleared(few: Page):
-    said = few.locator("#said").text_content()
+    said = few.locator("main > [role=status]")
+    before = said.text_content()
     few.get_by_role("button", name="Clear").click()
     expect(few.locator("#photos")).to_be_hidden()
-    assert few.locator("#said").text_content() == said, "nothing is said of no photos"
+    assert said.text_content() == before, "nothing is said of no photos"
     drop(few, {"white.png": png(255)})
     expect(few.get_by_role("heading", name="light")).to_be_visible()
 

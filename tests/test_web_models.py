@@ -81,6 +81,30 @@ def test_a_model_that_is_not_in_service_says_why_and_holds_up_no_other(closet: P
         page = visit(f"{service.url}/models")
         expect(page.get_by_role("article")).to_have_count(2, timeout=5000)
         expect(model(page, "tiny").locator(".problem")).to_contain_text("is not a valid card")
+        expect(model(page, "tiny").get_by_text("is not a valid card")).to_have_count(1)
+
+
+def test_a_model_that_is_being_loaded_is_looked_at_again_and_the_others_stay_as_they_are(
+    running: Service, visit: Visits
+):
+    page = visit(f"{running.url}/live")
+    listed = httpx.get(f"{running.url}/v1/models").json()
+    [tiny] = [model for model in listed["models"] if model["name"] == "tiny"]
+    tiny["status"] = "loading"
+    answers = [listed, listed]
+    page.route("**/v1/models", lambda route: route.fulfill(json=answers.pop()) if answers else route.continue_())
+    page.route(
+        "**/v1/models/tiny",
+        lambda route: route.fulfill(json=tiny | {"card": None, "failures": [], "labels": {}}),
+        times=1,
+    )
+    page.goto(f"{running.url}/models")
+    expect(page.locator("#said")).to_have_text("2 models, 1 being loaded.")
+    expect(model(page, "tiny").locator(".problem")).to_have_text("It is loading.")
+    model(page, "closet").get_by_text("4 versions").click()
+    expect(page.locator("#said")).to_have_text("2 models.")
+    expect(model(page, "tiny")).to_contain_text("nothing was promised")
+    expect(model(page, "closet").get_by_role("group", name="Versions")).to_be_visible()
 
 
 def test_of_many_labels_the_worst_mix_ups_are_told_in_place_of_a_matrix(running: Service, visit: Visits):

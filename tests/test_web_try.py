@@ -87,6 +87,8 @@ def test_why_lights_what_the_answer_rests_on_and_says_what_it_cost(shop: Service
     assert shop.metric("hangtag_items_total", model_name="tiny", outcome="ok") == items + 37
     edge = "document.querySelector('.photo canvas').getContext('2d').getImageData(155, 80, 1, 1).data[0]"
     assert page.evaluate(edge) < 128, "it is not lit"
+    expect(page.locator("main > [role=status]")).to_contain_text("No single part decides")
+    assert page.evaluate("document.activeElement.localName") == "button", "the focus is not lost"
     assert violations(page) == []
     page.locator("#model").select_option("hats")
     expect(page.get_by_role("button", name="Why?")).to_be_visible()
@@ -133,10 +135,36 @@ def test_photos_can_be_chosen_pasted_and_taken_from_those_that_are_drawn(shop: S
         pasted.items.add(new File(["no photo"], "pasted.png", {type: "image/png"}));
         document.dispatchEvent(new ClipboardEvent("paste", {clipboardData: pasted}));
     }""")
-    page.get_by_role("button", name="Shoes").click()
-    expect(page.locator(".file")).to_have_text(["chosen.png", "pasted.png", "shoes.png"])
+    for _ in range(2):
+        page.get_by_role("button", name="Shoes", exact=True).click()
+    expect(page.locator(".file")).to_have_text(["chosen.png", "pasted.png", "shoes.png", "shoes-2.png"])
     expect(page.locator("#summary")).to_contain_text("without an answer")
-    expect(page.locator(".tile .label")).to_have_count(2)
+    expect(page.locator(".tile .label")).to_have_count(3)
+
+
+def test_a_folder_gives_its_photos_and_one_without_any_says_so(shop: Service, visit: Visits, tmp_path: Path):
+    page = visit(f"{shop.url}/?model=tiny")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "notes.txt").write_text("to do")
+    page.get_by_label("Choose a folder").set_input_files(tmp_path / "photos")
+    expect(page.locator("#none")).to_have_text("There is no photo in it.")
+    (tmp_path / "photos" / "white.png").write_bytes(png(255))
+    page.get_by_label("Choose a folder").set_input_files(tmp_path / "photos")
+    expect(page.locator(".file")).to_have_text("photos/white.png")
+    expect(page.locator("#none")).to_be_empty()
+
+
+def test_a_service_that_goes_away_is_told_of_in_an_open_dialog_too(shop_models: Path, visit: Visits):
+    with Service(shop_models) as running:
+        page = visit(f"{running.url}/?model=tiny")
+        drop(page, {"dark.png": png(0), "white.png": png(255)})
+        page.get_by_role("button", name="All about white.png").click()
+        detail = page.get_by_role("dialog", name="All about a photo")
+        expect(detail.get_by_role("heading")).to_have_text("light")
+    detail.get_by_role("button", name="Why?").click()
+    expect(detail.get_by_role("alert")).to_contain_text("The service does not answer")
+    visit.complaints.clear()
+    visit.close()
 
 
 def test_a_service_that_goes_away_and_comes_back_answers_what_waited(shop_models: Path, visit: Visits):
@@ -191,6 +219,9 @@ def test_a_service_that_asks_for_a_key_gets_one_and_the_curl_does_not_tell_it(
         expect(page.locator("#about")).to_contain_text("This asks for a key")
         page.get_by_role("button", name="Try again").click()
         dialog = page.get_by_role("dialog", name="This service asks for a key")
+        dialog.get_by_label("API key").fill("clé")
+        dialog.get_by_role("button", name="Use this key").click()
+        expect(dialog.locator(":invalid")).to_have_count(2)  # the form and the field; the dialog stays
         dialog.get_by_label("API key").fill("hangtag_wrong")
         dialog.get_by_role("button", name="Use this key").click()
         expect(dialog).to_contain_text("none of this service's")
@@ -241,6 +272,9 @@ def test_a_bar_is_seen_where_the_system_chooses_the_colours(shop: Service, visit
     colour = "element => getComputedStyle(element).backgroundColor"
     expect(fill).to_be_visible()
     assert track.evaluate(colour) != fill.evaluate(colour)
+    here, other = (page.get_by_role("link", name=name) for name in ("Try it", "Models"))
+    colour = "element => getComputedStyle(element).borderBottomColor"
+    assert here.evaluate(colour) != other.evaluate(colour)
 
 
 def test_a_browser_without_javascript_is_told_so(shop: Service, visit: Visits):

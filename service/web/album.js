@@ -4,6 +4,7 @@ import { drawAnswer } from "./answer.js";
 import { downloadAnswers, downloadCorrections } from "./csv.js";
 import { byId, element, replace } from "./dom.js";
 import { arranged, onChange } from "./order.js";
+import { say } from "./say.js";
 import { Tile } from "./tile.js";
 import { count, duration } from "./words.js";
 
@@ -23,7 +24,7 @@ export function setUpAlbum(cleared) {
   onChange(arrange);
   byId("answers-csv").addEventListener("click", () => downloadAnswers(photos()));
   byId("corrections-csv").addEventListener("click", saveCorrections);
-  addEventListener("beforeunload", (event) => isUnsaved() && event.preventDefault());
+  addEventListener("beforeunload", (event) => unsaved().length && event.preventDefault());
   byId("clear").addEventListener("click", () => clear(cleared));
   byId("answers").addEventListener("focusout", arrangeSoon);
   byId("detail-close").addEventListener("click", () => byId("detail").close());
@@ -120,7 +121,7 @@ function tellAtTheEnd(all) {
   // The time is that of the last ones who came; of all it would be too little.
   const time = asked === all.length ? ` in ${duration(took)}` : "";
   byId("summary").textContent = `${count(all.length, "photo")}${time}: ${said}`;
-  if (isNew) byId("said").textContent = all.length === 1 ? `${all[0].path}: ${all[0].label ?? all[0].problem.message}, ${said}` : byId("summary").textContent;
+  if (isNew) say(all.length === 1 ? `${all[0].path}: ${all[0].label ?? all[0].problem.message}, ${said}` : byId("summary").textContent);
 }
 
 function open(photo) {
@@ -150,12 +151,18 @@ function saveCorrections() {
   photos().forEach((photo) => (photo.saved = photo.correction));
 }
 
-function isUnsaved() {
-  return photos().some(({ correction, saved }) => correction && correction !== saved);
+function unsaved() {
+  return photos().filter(({ isUnsaved }) => isUnsaved);
+}
+
+// Whether another model may be asked: corrections that it has no label for would be lost.
+export function mayAsk(model) {
+  const lost = unsaved().filter((photo) => photo.losesBy(model)).length;
+  return !lost || confirm(`${count(lost, "correction")} would be lost, not downloaded: ${model.name} has no such label. Ask it all the same?`);
 }
 
 function clear(cleared) {
-  if (isUnsaved() && !confirm("Your corrections were not downloaded. Clear them all the same?")) return;
+  if (unsaved().length && !confirm("Your corrections were not downloaded. Clear them all the same?")) return;
   cleared();
   photos().forEach((photo) => photo.forget());
   tiles.clear();

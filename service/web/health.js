@@ -43,7 +43,9 @@ function become(found) {
   state = found;
   byId("health").dataset.is = found;
   byId("health").textContent = WORDS[found];
-  byId("away").hidden = found !== "away";
-  byId("away").textContent = "The service does not answer. As soon as it is back, this page goes on by itself.";
+  for (const alert of document.querySelectorAll(".away")) {
+    alert.hidden = found !== "away";
+    alert.textContent = "The service does not answer. As soon as it is back, this page goes on by itself.";
+  }
   if (found !== "away") waiting.splice(0).forEach((resolve) => resolve());
 }

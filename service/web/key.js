@@ -3,6 +3,7 @@
 import { element } from "./dom.js";
 
 const KEPT = "hangtag-key";
+const ASCII = { pattern: "\\s*[!-~]+\\s*", title: "letters, digits and signs without accents, and no space" }; // as headers have
 
 let asking = null;
 
@@ -18,7 +19,7 @@ export async function anotherKey(refused, why) {
 }
 
 function ask(why) {
-  const field = element("input", { type: "password", id: "key", autocomplete: "off", required: true, spellcheck: "false" });
+  const field = element("input", { type: "password", id: "key", autocomplete: "off", required: true, spellcheck: "false", ...ASCII });
   const dialog = element(
     "dialog",
     { "aria-labelledby": "key-title" },
@@ -42,9 +43,8 @@ function ask(why) {
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
-      const typed = field.value.trim();
-      const isGiven = dialog.returnValue === "use" && /^[!-~]+$/.test(typed);
-      if (isGiven) sessionStorage.setItem(KEPT, typed);
+      const isGiven = dialog.returnValue === "use";
+      if (isGiven) sessionStorage.setItem(KEPT, field.value.trim());
       dialog.remove();
       resolve(isGiven);
     });

@@ -2,24 +2,32 @@
 
 import { Problem, askJson } from "./api.js";
 import { drawCard } from "./card.js";
-import { byId } from "./dom.js";
+import { byId, replace } from "./dom.js";
 import { watchHealth } from "./health.js";
 import { Scrape } from "./metrics.js";
+import { tried } from "./tried.js";
 import { count } from "./words.js";
 
-watchHealth();
-try {
-  await show();
-} catch ({ message }) {
-  byId("said").textContent = message;
-}
+const LOADING_MS = 1000;
 
+const drawn = new Map(); // cards, by what the list says of their models
+
+watchHealth();
+tried(byId("said"), show);
+
+// What is being loaded is looked at again; the other cards stay as they are, opened or not.
 async function show() {
   const { models } = await askJson("v1/models");
   const scrape = await Scrape.take();
-  const cards = await Promise.all(models.map(({ name }) => cardOf(`v1/models/${encodeURIComponent(name)}`, scrape)));
-  byId("models").append(...cards);
-  byId("said").textContent = `${count(models.length, "model")} in service.`;
+  await Promise.all(models.map((model) => draw(JSON.stringify(model), model.name, scrape)));
+  replace(byId("models"), ...models.map((model) => drawn.get(JSON.stringify(model))));
+  const waiting = models.filter(({ status }) => status === "loading").length;
+  byId("said").textContent = `${count(models.length, "model")}${waiting ? `, ${waiting} being loaded` : ""}.`;
+  if (waiting) setTimeout(() => tried(byId("said"), show), LOADING_MS);
+}
+
+async function draw(state, name, scrape) {
+  if (!drawn.has(state)) drawn.set(state, await cardOf(`v1/models/${encodeURIComponent(name)}`, scrape));
 }
 
 async function cardOf(path, scrape) {

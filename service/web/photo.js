@@ -5,6 +5,7 @@ export class Photo {
     this.file = file;
     this.path = path || file.webkitRelativePath || file.name;
     this.url = URL.createObjectURL(file);
+    this.correction = null;
     this.saved = null; // the correction that was downloaded
     this.ask(null);
   }
@@ -16,7 +17,12 @@ export class Photo {
     this.problem = null;
     this.why = null;
     this.seconds = null; // from asking to having the answer
-    if (!model?.card?.labels.includes(this.correction)) this.correction = null;
+    if (this.losesBy(model)) this.correction = null;
+  }
+
+  // Whether the person's correction is none that this model could learn.
+  losesBy(model) {
+    return this.correction !== null && !model?.card?.labels.includes(this.correction);
   }
 
   get label() {
@@ -36,6 +42,10 @@ export class Photo {
 
   correct(label) {
     this.correction = label === this.answer.predictions[0].label ? null : label;
+  }
+
+  get isUnsaved() {
+    return this.correction !== null && this.correction !== this.saved;
   }
 
   forget() {

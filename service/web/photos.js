@@ -1,6 +1,7 @@
 // Photos come in: dropped anywhere, pasted, chosen, taken, or one of the drawn samples. Each is given on as a file and a path.
 
 import { byId, element } from "./dom.js";
+import { png } from "./png.js";
 
 const SAMPLES = {
   "t-shirt.svg": "T-shirt",
@@ -11,8 +12,13 @@ const SAMPLES = {
   "boot.png": "Small grey boot", // as the photos that fashion-mnist knows
 };
 
+const timesNamed = new Map(); // of what has no name of its own
+
 export function takePhotos(given) {
-  const giveAny = (found) => found.length && given(found);
+  const giveAny = (found) => {
+    byId("none").textContent = found.length ? "" : "There is no photo in it.";
+    if (found.length) given(found);
+  };
   for (const id of ["choose", "choose-folder", "take"]) {
     byId(id).addEventListener("change", ({ target }) => {
       const files = [...target.files].map((file) => ({ file }));
@@ -20,12 +26,22 @@ export function takePhotos(given) {
       giveAny(id === "choose-folder" ? files.filter(isPhoto) : files);
     });
   }
-  document.addEventListener("paste", ({ clipboardData }) => giveAny([...clipboardData.files].map((file) => ({ file }))));
+  document.addEventListener("paste", ({ clipboardData }) => {
+    const files = [...clipboardData.files].map((file) => ({ file, path: ownName(file) }));
+    if (files.length) giveAny(files);
+  });
   takeDropped(giveAny);
   byId("samples").append(...Object.entries(SAMPLES).map(([file, title]) => sample(file, title, given)));
 }
 
-function takeDropped(given) {
+// Browsers call all that is pasted the same, and a manifest must tell one from the other.
+function ownName({ name }) {
+  const times = 1 + (timesNamed.get(name) ?? 0);
+  timesNamed.set(name, times);
+  return times === 1 ? name : name.replace(/(\.\w+)?$/, `-${times}$1`);
+}
+
+function takeDropped(giveAny) {
   const over = (event) => {
     event.preventDefault();
     byId("intake").classList.toggle("over", event.type === "dragover");
@@ -36,7 +52,7 @@ function takeDropped(given) {
     over(event);
     const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
     const files = [...event.dataTransfer.files].map((file) => ({ file }));
-    given(entries.some(({ isDirectory }) => isDirectory) ? (await Promise.all(entries.map(within))).flat() : files);
+    giveAny(entries.some(({ isDirectory }) => isDirectory) ? (await Promise.all(entries.map(within))).flat() : files);
   });
 }
 
@@ -62,7 +78,10 @@ function isPhoto({ file }) {
 
 function sample(file, title, given) {
   const image = element("img", { src: `web/samples/${file}`, alt: title, width: 60, height: 60 });
-  const draw = async () => given([{ file: await pixels(image, file.replace(/\.\w+$/, ".png")) }]);
+  const draw = async () => {
+    const drawn = await pixels(image, file.replace(/\.\w+$/, ".png"));
+    given([{ file: drawn, path: ownName(drawn) }]);
+  };
   return element("li", {}, element("button", { type: "button", onclick: draw, title }, image));
 }
 
@@ -71,6 +90,5 @@ async function pixels(image, name) {
   await image.decode();
   const canvas = element("canvas", { width: image.naturalWidth, height: image.naturalHeight });
   canvas.getContext("2d").drawImage(image, 0, 0);
-  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-  return new File([blob], name, { type: blob.type });
+  return png(canvas, name);
 }

@@ -3,27 +3,19 @@
 import { askJson } from "./api.js";
 import { byId, element } from "./dom.js";
 import { tested } from "./figures.js";
+import { tried } from "./tried.js";
 import { count, percent } from "./words.js";
 
 const LOADING_MS = 1000;
 
 let chosen = null; // what the service says of it; its card is null unless it is ready
 
-// Fills the choice; `changed` is called with each model that is chosen, the first one, too.
-export async function pickModel(changed) {
-  await told(() => fill(byId("model"), changed));
+// Fills the choice; `changed` is called with each model that is chosen, the first one, too, where another `may` be.
+export async function pickModel(changed, may) {
+  await tried(byId("about"), () => fill(byId("model"), changed, may));
 }
 
-// What goes wrong stands where the model is described, and can be tried again.
-async function told(work) {
-  try {
-    await work();
-  } catch ({ message }) {
-    byId("about").replaceChildren(message, " ", element("button", { type: "button", onclick: () => told(work) }, "Try again"));
-  }
-}
-
-async function fill(select, changed) {
+async function fill(select, changed, may) {
   const { models } = await askJson("v1/models");
   select.replaceChildren(
     ...models.map(({ name, status }) => element("option", { value: name }, status === "ready" ? name : `${name} (${status})`)),
@@ -31,8 +23,8 @@ async function fill(select, changed) {
   const wanted = new URLSearchParams(location.search).get("model");
   select.value = models.some(({ name }) => name === wanted) ? wanted : firstReady(models).name;
   select.disabled = false;
-  select.onchange = () => told(() => choose(select.value, changed));
-  await choose(select.value, changed);
+  select.onchange = () => tried(byId("about"), () => choose(select.value, changed, may));
+  await choose(select.value, changed, may);
 }
 
 // The model that is chosen.
@@ -40,9 +32,14 @@ export function model() {
   return chosen;
 }
 
-async function choose(name, changed) {
+async function choose(name, changed, may) {
   const found = await settled(name);
   if (byId("model").value !== name) return; // another one was chosen meanwhile
+  if (chosen && !may(found)) {
+    byId("model").value = chosen.name;
+    byId("about").replaceChildren(...about(chosen));
+    return;
+  }
   chosen = found;
   history.replaceState(null, "", `?${new URLSearchParams({ model: name })}`);
   byId("about").replaceChildren(...about(chosen));

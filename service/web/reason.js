@@ -1,6 +1,7 @@
 // The question why, beside an answer: what it will cost, and, once it was asked, what the answer rests on.
 
 import { element } from "./dom.js";
+import { say } from "./say.js";
 import { duration, percent } from "./words.js";
 import { ASKED, whyOf } from "./why.js";
 
@@ -12,17 +13,19 @@ export function drawReason(photo, changed) {
   const said = element("span", { class: "soft small", role: "status" }, `asks for ${ASKED} more photos, with a part covered in each`);
   const button = element("button", { type: "button" }, "Why?");
   button.addEventListener("click", async () => {
+    if (button.ariaDisabled) return;
     const { answer } = photo;
-    button.disabled = true;
+    button.ariaDisabled = "true"; // it keeps the focus, which a disabled one would lose
     said.textContent = `asking for ${ASKED} photos…`;
     try {
       const why = await whyOf(photo, AbortSignal.timeout(60_000));
       if (photo.answer !== answer) return; // another model was asked meanwhile
       photo.why = why;
       changed(photo);
+      say(wordsOf(why));
     } catch ({ message }) {
       said.textContent = message;
-      button.disabled = false;
+      button.ariaDisabled = null;
     }
   });
   return element("div", { class: "row" }, button, said);

@@ -1,6 +1,6 @@
 // The page on which photos are tried: each that comes in is asked of the chosen model, and again when another is chosen.
 
-import { addPhotos, beginAnew, photos, redraw, setUpAlbum } from "./album.js";
+import { addPhotos, beginAnew, mayAsk, photos, redraw, setUpAlbum } from "./album.js";
 import { askMany } from "./asking.js";
 import { watchHealth } from "./health.js";
 import { Photo } from "./photo.js";
@@ -12,7 +12,7 @@ let asking = new AbortController();
 watchHealth();
 setUpAlbum(stop);
 takePhotos(add);
-pickModel(askAll);
+pickModel(askAll, mayAsk);
 
 function add(files) {
   const added = files.map(({ file, path }) => new Photo(file, path));

@@ -7,11 +7,13 @@ const AGREES = "same";
 const LOOKED_AT = ["same", "other_label", "other_decision"];
 
 // What is said of versions on trial, a sentence each.
-export function trials({ name, labels, canary_share: canaryShare, shadow_share: shadowShare, failures }, scrape) {
+export function trials({ name, reason, labels, canary_share: canaryShare, shadow_share: shadowShare, failures }, scrape) {
   return [
     labels.canary && canary(scrape, name, labels, canaryShare),
     labels.shadow && shadow(scrape, name, labels.shadow, shadowShare),
-    ...failures.map(({ label, version, reason }) => `Version ${version} (${label}) is not in service: ${reason}`),
+    ...failures
+      .filter((failure) => failure.reason !== reason) // which stands there already
+      .map((failure) => `Version ${failure.version} (${failure.label}) is not in service: ${failure.reason}`),
   ].filter(Boolean).map((words) => element("p", {}, words));
 }
 

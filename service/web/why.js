@@ -2,6 +2,7 @@
 // most of its score, there it looked. It is the same batch route as for any photos, at the least urgency, and costs as much.
 
 import { classifyBatch } from "./batch.js";
+import { png } from "./png.js";
 
 const CELLS = 8; // along each side of the map
 const COVER = 3; // cells along each side of what is covered at once
@@ -66,8 +67,10 @@ function meanColour(small) {
   return `rgb(${red} ${green} ${blue})`;
 }
 
-function encoded(canvas) {
-  return new Promise((resolve) => canvas.toBlob((blob) => resolve(new File([blob], "covered.png", { type: blob.type })), "image/png"));
+// Frames are drawn between one and the next.
+async function encoded(canvas) {
+  await new Promise((resolve) => setTimeout(resolve));
+  return png(canvas, "covered.png");
 }
 
 async function scoresOf(label, { name, card }, pictures, signal) {

@@ -1,0 +1,6 @@
+// Says something to those who do not see it. Under an open dialog nothing is heard, so a dialog has a place of its own for it.
+
+export function say(words) {
+  const place = document.querySelector("dialog[open]") ?? document.getElementById("main");
+  place.querySelector(":scope > .unseen[role=status]").textContent = words;
+}
