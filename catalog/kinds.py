@@ -36,4 +36,5 @@ def suffix_of(path: str) -> str:
 
 def is_hidden(path: str) -> bool:
     """Whether it, or a folder on the way to it, is hidden as `.thumbnails/` is, or the `._a.jpg` that a Mac leaves."""
-    return any(part.startswith(".") and part.strip(".") for part in path.split("/"))
+    # Hardly any is, and a million are asked about.
+    return "/." in f"/{path}" and any(part.startswith(".") and part.strip(".") for part in path.split("/"))
