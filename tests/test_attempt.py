@@ -12,6 +12,7 @@ import pytest
 
 from artifact.device import available_cpus
 from artifact.errors import InferenceStuck
+from scheduled import Log, until
 from service.attempt import Attempt
 from service.bounds import Load
 from service.company import Company
@@ -19,7 +20,6 @@ from service.glance import Glance, glance
 from service.pulse import BEATS, LATE, Pulse
 from service.scheduler import Scheduler
 from service.way import SWITCH_SECONDS
-from test_scheduler import Log, until
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
 

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from artifact.errors import InferenceStuck
+from scheduled import until
 from service.attempt import Attempt
 from service.decoders import Decoders
 from service.pulse import BEATS
-from test_scheduler import until
 
 PATIENCE = 10
 

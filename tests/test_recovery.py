@@ -10,6 +10,7 @@ import pytest
 
 from artifact.errors import InferenceStuck
 from artifact.golden import GoldenSamples
+from scheduled import Log, settle, until
 from service import recovery
 from service.attempt import Attempt
 from service.bounds import Load
@@ -22,7 +23,6 @@ from service.runner import Job, Photo, Scores
 from service.scheduler import Scheduler
 from service.stages import Stages
 from support import card, png
-from test_scheduler import Log, settle, until
 
 GOLDEN = GoldenSamples((png(0), png(255)), np.zeros((2, 8, 8, 1), np.uint8), np.eye(3, dtype=np.float32)[:2])
 RIGHT = dict(zip(GOLDEN.images, GOLDEN.scores, strict=True))
