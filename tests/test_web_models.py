@@ -43,7 +43,7 @@ def test_a_card_says_how_good_a_model_is_what_it_mixes_up_and_what_it_promises(r
     card = model(page, "closet")
     figures = httpx.get(f"{running.url}/v1/models/closet").json()["card"]["figures"]["test"]
     expect(card.locator(".figures")).to_contain_text(f"{figures['accuracy']:.1%}".replace("%", "\u00a0%"))
-    expect(card.locator(".figures")).to_contain_text("of 345 photos; 95 % sure: 98.4 % to 99.9 %")
+    expect(card.locator(".figures")).to_contain_text("of 345 photos; 95\u00a0% sure: 98.4\u00a0% to 99.9\u00a0%")
     expect(card.locator(".figures")).to_contain_text("promised: at least 99 %")
     expect(card.locator(".confusion tbody tr").first).to_have_text("tops1871·")
     expect(card.get_by_role("img")).to_have_attribute(

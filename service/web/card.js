@@ -85,7 +85,7 @@ function facts(card, seconds) {
   const { accuracy, accuracy_interval: [low, high], count: photos, accepted_share: accepted, accepted_precision: precision } = tested(card);
   const promised = card.accept_precision ? `promised: at least ${percent(card.accept_precision, 0)}` : "nothing was promised";
   return [
-    fact("Right", percent(accuracy), `of ${count(photos, "photo")}; 95 % sure: ${percent(low)} to ${percent(high)}`),
+    fact("Right", percent(accuracy), `of ${count(photos, "photo")}; ${percent(0.95, 0)} sure: ${percent(low)} to ${percent(high)}`),
     fact("Accepted", percent(accepted), `without a person, from a score of ${percent(card.accept_threshold)}`),
     fact("Right of those", precision === null ? "–" : percent(precision), promised),
     fact("Speed", seconds === null ? "–" : duration(seconds), seconds === null ? "nobody has asked it yet" : "a photo in the model, on average"),
