@@ -104,7 +104,7 @@ def test_a_catalogue_and_its_ceiling_can_be_measured(models: Path, tmp_path: Pat
 def test_what_pages_cost_can_be_measured(models: Path):
     ran = bench("pages", "--models", str(models), "--visits", "1", "--photos", "4")
     assert len(re.findall(r"/\w* is seen after \d+ ms", ran.stdout)) == 3, ran.stderr
-    assert re.search(r"all pages are [\d,]+ bytes in \d+ files", ran.stdout)
+    assert re.search(r"all pages are [\d,]+ bytes on their way, in \d+ files", ran.stdout)
     assert re.search(r"4 photos of 1600 x 1200 were answered and shown in \d", ran.stdout)
 
 

@@ -91,17 +91,15 @@ def test_a_model_that_is_being_loaded_is_looked_at_again_and_the_others_stay_as_
     listed = httpx.get(f"{running.url}/v1/models").json()
     [tiny] = [model for model in listed["models"] if model["name"] == "tiny"]
     tiny["status"] = "loading"
-    answers = [listed, listed]
-    page.route("**/v1/models", lambda route: route.fulfill(json=answers.pop()) if answers else route.continue_())
-    page.route(
-        "**/v1/models/tiny",
-        lambda route: route.fulfill(json=tiny | {"card": None, "failures": [], "labels": {}}),
-        times=1,
-    )
+    page.route("**/v1/models", lambda route: route.fulfill(json=listed))
+    detail = tiny | {"card": None, "failures": [], "labels": {}}
+    page.route("**/v1/models/tiny", lambda route: route.fulfill(json=detail))
     page.goto(f"{running.url}/models")
     expect(page.locator("#said")).to_have_text("2 models, 1 being loaded.")
     expect(model(page, "tiny").locator(".problem")).to_have_text("It is loading.")
     model(page, "closet").get_by_text("4 versions").click()
+    page.unroute("**/v1/models/tiny")
+    page.unroute("**/v1/models")
     expect(page.locator("#said")).to_have_text("2 models.")
     expect(model(page, "tiny")).to_contain_text("nothing was promised")
     expect(model(page, "closet").get_by_role("group", name="Versions")).to_be_visible()

@@ -118,10 +118,11 @@ def test_another_model_answers_for_the_photos_that_are_there_and_stands_in_the_a
 def test_a_model_that_is_being_loaded_is_waited_for(shop: Service, visit: Visits):
     page = visit(f"{shop.url}/models")
     loading = {"name": "tiny", "version": "1", "status": "loading", "reason": None, "card": None}
-    page.route("**/v1/models/tiny", lambda route: route.fulfill(json=loading), times=1)
+    page.route("**/v1/models/tiny", lambda route: route.fulfill(json=loading))
     page.goto(f"{shop.url}/?model=tiny")
     drop(page, {"white.png": png(255)})
     expect(page.locator("#about")).to_have_text("The model is loading.")
+    page.unroute("**/v1/models/tiny")
     expect(first(page).get_by_role("heading")).to_have_text("light")
 
 
