@@ -7,6 +7,7 @@ from threading import Semaphore
 from time import perf_counter
 from typing import Self
 
+from artifact.device import available_cpus
 from artifact.errors import PhotoError
 from catalog.classifier import Classifier
 from catalog.listed import Listed
@@ -15,7 +16,9 @@ from catalog.rows import Row
 
 THREADS = 8  # for each core; those that have no turn wait for photos that come slowly, or are not needed
 
-_TURNS = 2  # for each core: while one waits for the interpreter, for a file or for a GPU, the other has the core
+_TURNS = (
+    2  # for each core, of all: while one waits for the interpreter, for a file or for a GPU, the other has the core
+)
 _GROUP = 16  # photos that a thread takes at least: more cost each less, and leave cores idle at the end for longer
 _HELD_BYTES = 4 * 2**20  # of photos that were read and not answered; one photo more may be
 _SLOW_SECONDS = 0.005  # for a photo to come from a store, or a folder far away; less may be a wait for the interpreter
@@ -30,7 +33,8 @@ class Turns:
     """
 
     def __init__(self, cores: int) -> None:
-        self._free = Semaphore(_TURNS * cores)
+        is_alone = cores >= available_cpus()  # a second turn would take a core that is to be left to others
+        self._free = Semaphore(_TURNS * cores if is_alone else cores)
         self._is_slow = True  # nobody knows yet
 
     def __enter__(self) -> Self:

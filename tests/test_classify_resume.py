@@ -7,14 +7,17 @@ import shutil
 import signal
 import subprocess
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Barrier
+from time import sleep
 
 import pytest
 
-from artifact.errors import OutputUnwritable, StoreUnreachable
+from artifact.answer import Answer
+from artifact.device import available_cpus
+from artifact.errors import HangtagError, OutputUnwritable, StoreUnreachable
 from artifact.repository import Repository
 from catalog import labelling
 from catalog.classifier import Classifier
@@ -57,6 +60,20 @@ class Together(Reader):
     def read(self, listed: Listed) -> bytes:
         self._all.wait(PATIENCE)
         return super().read(listed)
+
+
+class Counting(Classifier):
+    """Answers photos, and counts how many threads ask at once."""
+
+    most = now = 0
+
+    def answers(self, images: Sequence[bytes]) -> list[Answer | HangtagError]:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        sleep(0.002)  # in which another thread would come
+        found = super().answers(images)
+        self.now -= 1
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +161,16 @@ def test_photos_that_come_slowly_are_read_by_all_threads_at_once(
         begin(job)
         engine(models, Together()).run(job, lambda _: None)
         assert not job.missing()
+
+
+@pytest.mark.skipif(available_cpus() < 2, reason="there is one core, and nobody to leave another to")
+def test_no_more_cores_are_busy_than_it_was_given_where_there_are_others(models: Path, tmp_path: Path):
+    source = repeated(tmp_path / "photos", PART_SIZE)
+    classifier = Counting(Repository(models).open("tiny", "1"))
+    with open_job(tmp_path / "labels.jsonl", order(models, source)) as job:
+        begin(job)
+        LocalEngine(classifier, 1).run(job, lambda _: None)
+    assert classifier.most == 1
 
 
 def test_where_the_store_is_gone_what_was_done_is_kept_and_not_done_again(
