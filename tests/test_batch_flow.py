@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from batching import END, FORM, LINES, NEXT, ZIP, Batch, ask, form, items, line, part, told
-from support import Service, card, endless_at, eventually, graph, new_key, packed, png, publish, slow
+from graphs import endless_at, graph, slow
+from support import Service, card, eventually, new_key, packed, png, publish
 
 LONG = "n" * 3900  # a name, by which answers are larger than what the system keeps of them
 STALLED = 0.5  # seconds

@@ -11,8 +11,9 @@ import hangtag
 from artifact.card import RunCard
 from buckets import URL, Bucket
 from drawn import COLOURS, RECIPE, draw_dataset
+from graphs import graph
 from labelled import Classify, begun, rows
-from support import eventually, graph, packed, png, publish
+from support import eventually, packed, png, publish
 from training.files import SPLITS
 from training.recipe import read_recipe
 from training.sources import open_dataset

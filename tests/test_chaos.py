@@ -19,27 +19,13 @@ import pytest
 
 from artifact.repository import REPORT_FILE
 from artifact.rollout import Rollout
+from graphs import deaf_at, endless_at, graph
 from service.closing import let_nobody_knock, waiting
 from service.hosting import Hosting
 from service.metrics import Metrics
 from service.pulse import Pulse
 from service.settings import Settings
-from support import (
-    CLASSIFY,
-    PATIENCE,
-    ROOT,
-    Connection,
-    Service,
-    begun_to_read,
-    card,
-    code,
-    deaf_at,
-    endless_at,
-    eventually,
-    graph,
-    png,
-    publish,
-)
+from support import CLASSIFY, PATIENCE, ROOT, Connection, Service, begun_to_read, card, code, eventually, png, publish
 
 asleep = threading.Event()  # nobody sets it: where time itself is what is waited for
 

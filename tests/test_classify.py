@@ -18,8 +18,9 @@ from artifact.repository import Repository
 from artifact.rollout import Rollout
 from artifact.session import Session
 from catalog.listing import PART_SIZE
+from graphs import Extra, failing_at, graph, without_scores_at
 from labelled import SHADES, Classify, labels, photos, repeated, rows
-from support import HANGTAG, LABELS, ROOT, Extra, failing_at, graph, png, publish, without_scores_at
+from support import HANGTAG, LABELS, ROOT, png, publish
 
 
 def plain(out: Path) -> list[dict]:

@@ -29,8 +29,9 @@ from catalog.local import LocalEngine
 from catalog.order import Order
 from catalog.reading import Reader
 from catalog.sources import list_photos
+from graphs import graph
 from labelled import Classify, begun, labels, photos, repeated
-from support import PATIENCE, eventually, graph, publish
+from support import PATIENCE, eventually, publish
 
 PARTS = 16
 

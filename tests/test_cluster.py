@@ -18,7 +18,8 @@ from catalog.actor import Labeller, received, sent
 from catalog.classifier import Classifier
 from catalog.listed import Listed
 from catalog.listing import PART_SIZE
-from support import HANGTAG, PATIENCE, ROOT, eventually, graph, png, publish, slow
+from graphs import graph, slow
+from support import HANGTAG, PATIENCE, ROOT, eventually, png, publish
 
 Catalogue = Callable[..., list[str]]
 LONG = 3 * PATIENCE  # seconds: a Ray that starts on a busy machine takes many of them

@@ -15,7 +15,8 @@ from artifact.errors import ArtifactError
 from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.repository import MODEL_FILE, Repository
 from artifact.session import Session
-from support import LABELS, Service, card, graph, png, publish, sealed
+from graphs import graph
+from support import LABELS, Service, card, png, publish, sealed
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from artifact.figures import wilson_interval
 from artifact.repository import Repository
 from artifact.rollout import Rollout
 from browser import Page
-from support import card, graph, png, publish
+from graphs import graph
+from support import card, png, publish
 from training.diff import Diff, diff
 from training.diff_page import diff_page
 

@@ -10,8 +10,9 @@ import httpx
 import onnxruntime
 import pytest
 
+from graphs import graph, slow
 from service.settings import Settings
-from support import HANGTAG, PATIENCE, ROOT, Service, card, eventually, graph, png, publish, slow
+from support import HANGTAG, PATIENCE, ROOT, Service, card, eventually, png, publish
 
 
 def hangtag(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:

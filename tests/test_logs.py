@@ -19,10 +19,11 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from graphs import failing_at, graph
 from open_inference import photos, post
 from service.logs import logged
 from service.settings import Settings
-from support import CLASSIFY, HANGTAG, PATIENCE, ROOT, Service, eventually, failing_at, graph, new_key, png, publish
+from support import CLASSIFY, HANGTAG, PATIENCE, ROOT, Service, eventually, new_key, png, publish
 
 ALL = ("--log-format", "json", "--log-requests-per-second", "100000")
 MARK = "hush-hush"

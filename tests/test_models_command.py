@@ -13,7 +13,8 @@ import pytest
 import hangtag
 from artifact.models.command import SUBCOMMANDS
 from artifact.rollout import Rollout
-from support import HANGTAG, OPERATOR_KEY, PATIENCE, ROOT, OnShelf, Service, card, files, graph, operated, png, publish
+from graphs import graph
+from support import HANGTAG, OPERATOR_KEY, PATIENCE, ROOT, OnShelf, Service, card, files, operated, png, publish
 
 
 def test_hangtag_models_alone_lists_its_commands_and_an_unknown_one_is_wrong_usage(capsys: pytest.CaptureFixture[str]):

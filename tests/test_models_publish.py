@@ -14,7 +14,8 @@ import pytest
 import hangtag
 from artifact.repository import Repository
 from artifact.rollout import Rollout
-from support import HANGTAG, PATIENCE, OnShelf, Service, card, files, graph, png, publish, slow
+from graphs import graph, slow
+from support import HANGTAG, PATIENCE, OnShelf, Service, card, files, png, publish
 
 TWO_DAYS = 2 * 24 * 60 * 60
 

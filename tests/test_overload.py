@@ -13,8 +13,9 @@ from benchmarks.client import Target
 from benchmarks.flood import Answer, Answers, Flood, answers_to
 from benchmarks.overload import Found, OverloadOptions, Times
 from benchmarks.serving import serving
+from graphs import graph, slow
 from service.server import BACKLOG, doors
-from support import CLASSIFY, Service, graph, png, publish, slow
+from support import CLASSIFY, Service, png, publish
 
 TIMES = Times(start=0, few=0, flood=10, few_again=20, end=30)
 

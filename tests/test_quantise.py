@@ -26,7 +26,8 @@ from export.bias import shift
 from export.loss import measure
 from export.publish import publish
 from export.quantise import quantise
-from support import SPEC, Service, graph
+from graphs import SPEC, graph
+from support import Service
 from training.data import Photo
 
 

@@ -8,14 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from support import (
-    CLASSIFY,
-    Connection,
-    Service,
-    code,
-    encoded,
-    png,
-)
+from support import CLASSIFY, Connection, Service, code, encoded, png
 
 
 def bomb(width: int, height: int) -> bytes:

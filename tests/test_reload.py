@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from artifact.rollout import Rollout
-from support import CLASSIFY, OPERATOR, Service, card, code, eventually, failing_at, graph, operated, png, publish, slow
+from graphs import failing_at, graph, slow
+from support import CLASSIFY, OPERATOR, Service, card, code, eventually, operated, png, publish
 
 
 @pytest.fixture

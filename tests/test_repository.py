@@ -20,7 +20,8 @@ from artifact.errors import (
 )
 from artifact.repository import Repository
 from artifact.session import Session
-from support import card, graph, publish
+from graphs import graph
+from support import card, publish
 
 
 def load(root: Path) -> None:

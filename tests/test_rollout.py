@@ -11,12 +11,13 @@ import pytest
 from artifact.answer import Answer
 from artifact.errors import RolloutInvalid
 from artifact.rollout import ROLLOUT_FILE, Rollout
+from graphs import graph, slow
 from service.metrics import Metrics
 from service.model_metrics import ModelMetrics
 from service.runner import Scores
 from service.shadow import Shadow
 from service.terms import Terms
-from support import CLASSIFY, OPERATOR, PATIENCE, Service, card, eventually, graph, operated, png, publish, slow
+from support import CLASSIFY, OPERATOR, PATIENCE, Service, card, eventually, operated, png, publish
 
 INVERTED = (255, 128, 0)
 

@@ -8,21 +8,11 @@ import pytest
 from PIL import Image
 from starlette.types import Message, Receive, Scope, Send
 
+from graphs import failing_at, graph
 from service.intake import IMAGE_TYPES
 from service.metrics import Metrics
 from service.telemetry import Telemetry
-from support import (
-    CLASSIFY,
-    LABELS,
-    PATIENCE,
-    Service,
-    code,
-    encoded,
-    failing_at,
-    graph,
-    png,
-    publish,
-)
+from support import CLASSIFY, LABELS, PATIENCE, Service, code, encoded, png, publish
 
 
 @pytest.mark.parametrize(("shade", "label"), [(0, "dark"), (128, "middle"), (255, "light")])

@@ -13,7 +13,8 @@ from artifact.device import CPU, CUDA, available_cpus, batch_sizes, best_provide
 from artifact.errors import GoldenMismatch, ModelMismatch, ProviderUnavailable
 from artifact.repository import Repository
 from artifact.session import Session, session_options
-from support import HANGTAG, ROOT, card, graph, sealed
+from graphs import graph
+from support import HANGTAG, ROOT, card, sealed
 
 
 def every_model() -> list[tuple[Path, str]]:

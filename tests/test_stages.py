@@ -9,6 +9,7 @@ import pytest
 from artifact.errors import InferenceStuck
 from artifact.repository import Repository
 from artifact.session import Session
+from graphs import SPEC, failing_at, graph
 from service.attempt import Attempt
 from service.metrics import Metrics
 from service.model_metrics import ModelMetrics
@@ -16,7 +17,7 @@ from service.record import Record
 from service.requestlog import RequestLog
 from service.runner import Job, Runner
 from service.stages import Stages
-from support import SPEC, failing_at, graph, png, publish
+from support import png, publish
 
 
 def test_images_that_are_in_a_stage_at_the_same_time_count_once():

@@ -19,9 +19,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, Status
 
+from graphs import failing_at, graph
 from open_inference import INFER, photos, post
 from service.trace import Trace, trace_of
-from support import HANGTAG, PATIENCE, Service, failing_at, graph, png, publish
+from support import HANGTAG, PATIENCE, Service, png, publish
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED, NOT_SAMPLED = f"00-{TRACE}-{CALLER}-01", f"00-{TRACE}-{CALLER}-00"

@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from artifact.rollout import Rollout
+from graphs import failing_at, graph, slow
 from open_inference import (
     INFER,
     JSON_LENGTH,
@@ -29,7 +30,7 @@ from service.metrics import Metrics
 from service.telemetry import Telemetry
 from service.terms import Terms
 from service.v2.request import InferRequest
-from support import LABELS, Connection, Service, card, eventually, failing_at, graph, png, publish, slow
+from support import LABELS, Connection, Service, card, eventually, png, publish
 
 SHADES = (0, 128, 255)
 

@@ -6,18 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from support import (
-    CLASSIFY,
-    Connection,
-    Service,
-    code,
-    encoded,
-    eventually,
-    graph,
-    png,
-    publish,
-    slow,
-)
+from graphs import graph, slow
+from support import CLASSIFY, Connection, Service, code, encoded, eventually, png, publish
 
 
 def arrived(running: Service) -> float:
