@@ -222,13 +222,15 @@ def test_a_batch_that_was_let_in_is_answered_by_one_version_though_another_one_t
 
 
 def test_a_batch_that_was_let_in_is_answered_though_the_service_and_its_workers_stop(models: Path):
-    with Service(models, "--workers", "2") as running, Batch(running) as batch:
-        batch.give(part(png(0)), NEXT)
-        response = batch.answered()
-        assert line(response)["status"] == 200
-        running.signal(signal.SIGTERM)
-        running.wait_for(r"(Waiting for connections to close)")
-        batch.give((part(png(255)) * 30 + END).removeprefix(NEXT))
-        batch.finish()
-        assert [json.loads(each)["status"] for each in response.read().splitlines()] == [200] * 30
-        assert running.wait() == 0
+    with Service(models, "--workers", "2") as running:
+        running.wait_for_workers(2)
+        with Batch(running) as batch:
+            batch.give(part(png(0)), NEXT)
+            response = batch.answered()
+            assert line(response)["status"] == 200
+            running.signal(signal.SIGTERM)
+            running.wait_for(r"(Waiting for connections to close)")
+            batch.give((part(png(255)) * 30 + END).removeprefix(NEXT))
+            batch.finish()
+            assert [json.loads(each)["status"] for each in response.read().splitlines()] == [200] * 30
+            assert running.wait() == 0
