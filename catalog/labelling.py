@@ -46,14 +46,14 @@ class Turns:
 
     def read(self, photos: Callable[[], list[Read]]) -> list[Read]:
         """Read photos, in the turn or not, as it went with those before."""
-        with self._aside() if self._is_slow else nullcontext():
+        with self.aside() if self._is_slow else nullcontext():
             started = perf_counter()
             found = photos()
             self._is_slow = perf_counter() - started > _SLOW_SECONDS * len(found)
         return found
 
     @contextmanager
-    def _aside(self) -> Iterator[None]:
+    def aside(self) -> Iterator[None]:
         """Let another thread have the turn meanwhile."""
         self._free.release()
         try:

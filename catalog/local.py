@@ -37,9 +37,9 @@ class _Group(NamedTuple):
 class LocalEngine:
     """Labels what is missing of a job on `cores` cores.
 
-    A thread that has a turn takes one group of photos after the other, reads, decodes and infers, and writes the part,
-    if that is complete. There are more turns than cores, so reading, computing and writing overlap, nothing is handed
-    over, and what is in memory is bounded by the number of threads.
+    A thread that has a turn takes one group of photos after the other, reads, decodes and infers; it lays the turn
+    aside to write the part, if that is complete. So reading, computing and writing overlap, nothing is handed over, and
+    what is in memory is bounded by the number of threads.
     """
 
     def __init__(self, classifier: Classifier, cores: int, reader: Reader | None = None) -> None:
@@ -80,7 +80,8 @@ class LocalEngine:
                         labelled(len(rows))
                         is_complete = not part.missing
                     if is_complete:
-                        job.write(part.index, part.complete())
+                        with self._turns.aside():  # most of it is a wait for the disk, however slow that is
+                            job.write(part.index, part.complete())
         except BaseException as error:  # noqa: BLE001 - whatever it is, `run` raises it
             self._failure = self._failure or error
 

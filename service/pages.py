@@ -1,7 +1,11 @@
 """What browsers are told of the pages that the service has: they load nothing from elsewhere, and stand in no frame.
 
-And what browsers tell: which of them they have already.
+And what browsers tell: which of them they have already, and whether they take them packed.
 """
+
+import re
+
+_GZIP = re.compile(r"(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[^,]*)?(?:,|$)", re.IGNORECASE)
 
 
 def headers(*may: str) -> dict[str, str]:
@@ -20,3 +24,8 @@ def names(if_none_match: str | None, etag: str) -> bool:
     """Whether the header names the tag; weak tags are as good as strong ones here (RFC 9110, 13.1.2)."""
     tags = [tag.strip().removeprefix("W/") for tag in (if_none_match or "").split(",")]
     return "*" in tags or etag in tags
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether the header names gzip, and not with the weight 0, which forbids it (RFC 9110, 12.4.2)."""
+    return bool(_GZIP.search(accept_encoding))

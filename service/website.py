@@ -77,7 +77,7 @@ class _Held:
 
     async def respond(self, if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = "") -> Response:
         """The file, packed where the browser can take that, or 304 where it has it."""
-        form = self._packed if "gzip" in accept_encoding else self._plain
+        form = self._packed if pages.takes_gzip(accept_encoding) else self._plain
         if pages.names(if_none_match, form.headers["ETag"]):
             return Response(status_code=304, headers=form.headers)
         return Response(form.content, headers=form.headers, media_type=self._type)

@@ -28,6 +28,7 @@ from catalog.listing import PART_SIZE
 from catalog.local import LocalEngine
 from catalog.order import Order
 from catalog.reading import Reader
+from catalog.rows import Row
 from catalog.sources import list_photos
 from graphs import graph
 from labelled import Classify, begun, labels, photos, repeated
@@ -75,6 +76,18 @@ class Counting(Classifier):
         found = super().answers(images)
         self.now -= 1
         return found
+
+
+class Awaited(Job):
+    """Writes parts, each only when more threads have one to write than may use the cores that the engine was given."""
+
+    def __init__(self, out: Path, order: Order) -> None:
+        super().__init__(out, order)
+        self._all = Barrier(3)
+
+    def write(self, part: int, rows: Sequence[Row]) -> None:
+        self._all.wait(PATIENCE)
+        super().write(part, rows)
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +174,15 @@ def test_photos_that_come_slowly_are_read_by_all_threads_at_once(
     with open_job(tmp_path / "labels.jsonl", order(models, source)) as job:
         begin(job)
         engine(models, Together()).run(job, lambda _: None)
+        assert not job.missing()
+
+
+def test_while_parts_are_written_other_photos_are_labelled(models: Path, tmp_path: Path):
+    source = repeated(tmp_path / "photos", 3 * PART_SIZE)
+    with open_job(tmp_path / "labels.jsonl", order(models, source)) as opened:
+        begin(opened)
+        job = Awaited(opened.out, opened.order)
+        LocalEngine(Classifier(Repository(models).open("tiny", "1")), 1).run(job, lambda _: None)
         assert not job.missing()
 
 

@@ -98,11 +98,19 @@ def test_a_model_that_is_being_loaded_is_looked_at_again_and_the_others_stay_as_
     expect(page.locator("#said")).to_have_text("2 models, 1 being loaded.")
     expect(model(page, "tiny").locator(".problem")).to_have_text("It is loading.")
     model(page, "closet").get_by_text("4 versions").click()
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('article h2'))")
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    scrolled = page.evaluate("scrollY")
+    assert scrolled > 0
+    with page.expect_response("**/metrics"), page.expect_response("**/v1/models"):
+        pass  # it looks again
     page.unroute("**/v1/models/tiny")
     page.unroute("**/v1/models")
     expect(page.locator("#said")).to_have_text("2 models.")
     expect(model(page, "tiny")).to_contain_text("nothing was promised")
     expect(model(page, "closet").get_by_role("group", name="Versions")).to_be_visible()
+    assert page.evaluate("String(getSelection())").startswith("closet")
+    assert page.evaluate("scrollY") >= scrolled, "who reads on is not taken back to what has the focus"
 
 
 def test_of_many_labels_the_worst_mix_ups_are_told_in_place_of_a_matrix(running: Service, visit: Visits):

@@ -50,6 +50,14 @@ def test_a_photo_that_is_dropped_is_answered_with_bars_decision_threshold_and_cu
     )
 
 
+def test_an_answer_that_comes_while_a_key_is_asked_for_is_an_answer(shop: Service, visit: Visits):
+    page = visit(f"{shop.url}/?model=tiny")
+    expect(page.locator("#about")).to_contain_text("3 labels")
+    page.evaluate("document.body.appendChild(document.createElement('dialog')).showModal()")
+    drop(page, {"white.png": png(255)})
+    expect(first(page).locator("h2")).to_have_text("light")
+
+
 def test_an_answer_that_is_not_sure_asks_for_a_person(shop: Service, visit: Visits):
     page = visit(f"{shop.url}/?model=tiny")
     drop(page, {"grey.png": png(64)})

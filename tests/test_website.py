@@ -50,6 +50,24 @@ def test_every_file_comes_as_it_is_and_is_not_sent_twice(service: Service):
             assert len(tags) == 2
 
 
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("br;q=1.0, GZIP ; q=0.5, *;q=0", "gzip"),
+        ("gzip;q=0.001", "gzip"),
+        ("deflate, gzip, br", "gzip"),
+        ("gzip;q=0", "identity"),
+        ("identity, gzip; q=0.000 , br", "identity"),
+        ("br, *;q=0.1", "identity"),
+        ("", "identity"),
+    ],
+)
+def test_nobody_gets_a_packed_file_who_does_not_take_it(accepted: str, encoding: str, service: Service):
+    response = httpx.get(f"{service.url}{FILES}try.js", headers={"Accept-Encoding": accepted})
+    assert response.headers.get("content-encoding", "identity") == encoding
+
+
 def test_all_files_together_are_small_on_their_way(service: Service):
     sent = [httpx.get(f"{service.url}{FILES}{path.relative_to(WEB).as_posix()}") for path in HELD]
     assert sum(int(response.headers["content-length"]) for response in sent) < MOST_BYTES

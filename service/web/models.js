@@ -2,7 +2,7 @@
 
 import { Problem, askJson } from "./api.js";
 import { drawCard } from "./card.js";
-import { byId, replace } from "./dom.js";
+import { byId } from "./dom.js";
 import { watchHealth } from "./health.js";
 import { Scrape } from "./metrics.js";
 import { tried } from "./tried.js";
@@ -20,10 +20,20 @@ async function show() {
   const { models } = await askJson("v1/models");
   const scrape = await Scrape.take();
   await Promise.all(models.map((model) => draw(JSON.stringify(model), model.name, scrape)));
-  replace(byId("models"), ...models.map((model) => drawn.get(JSON.stringify(model))));
+  place(byId("models"), models.map((model) => drawn.get(JSON.stringify(model))));
   const waiting = models.filter(({ status }) => status === "loading").length;
   byId("said").textContent = `${count(models.length, "model")}${waiting ? `, ${waiting} being loaded` : ""}.`;
   if (waiting) setTimeout(() => tried(byId("said"), show), LOADING_MS);
+}
+
+// A card that is put where it was all the same loses what is marked in it, and takes who has the focus in it back to it.
+function place(there, cards) {
+  cards.forEach((card, index) => {
+    const now = there.children[index];
+    if (!now) there.append(card);
+    else if (now !== card) now.replaceWith(card);
+  });
+  while (there.children.length > cards.length) there.lastChild.remove();
 }
 
 async function draw(state, name, scrape) {
