@@ -33,7 +33,7 @@ class Labeller:
         try:
             _check_node(witness)
             self._classifier = classifier()
-            self._reader, self._turns = Reader(), Turns(cores=1)
+            self._reader, self._turns = Reader(), Turns(1, self._classifier.provider)
         except HangtagError as error:
             self._failure = error
 

@@ -21,7 +21,7 @@ class Disk:
 
     def where(self, path: str) -> str:
         """The absolute path; as a `file:` URL if it is no UTF-8."""
-        absolute = path if path.startswith("/") else f"{os.getcwd()}/{path}"  # noqa: PTH109 - Path takes ten times as long
+        absolute = path if path.startswith("/") else f"{os.getcwd().rstrip('/')}/{path}"  # noqa: PTH109 - Path takes ten times as long
         try:
             absolute.encode()
         except UnicodeEncodeError:

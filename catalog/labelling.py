@@ -1,13 +1,12 @@
 """From listed photos to rows, whichever engine asks."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from threading import Semaphore
 from time import perf_counter
 from typing import Self
 
-from artifact.device import available_cpus
+from artifact.device import CPU, available_cpus
 from artifact.errors import PhotoError
 from catalog.classifier import Classifier
 from catalog.listed import Listed
@@ -21,7 +20,7 @@ _TURNS = (
 )
 _GROUP = 16  # photos that a thread takes at least: more cost each less, and leave cores idle at the end for longer
 _HELD_BYTES = 4 * 2**20  # of photos that were read and not answered; one photo more may be
-_SLOW_SECONDS = 0.005  # for a photo to come from a store, or a folder far away; less may be a wait for the interpreter
+_SLOW_SECONDS = 0.002  # for a photo to come from a store, or a folder far away; less may be a wait for the interpreter
 
 Read = tuple[Listed, bytes | PhotoError]
 
@@ -29,13 +28,13 @@ Read = tuple[Listed, bytes | PhotoError]
 class Turns:
     """Who may use the cores; a thread keeps its turn for as long as it can, since what it works with is in its caches.
 
-    Where photos come slowly, it lays its turn aside while it reads: to change it costs more than a disk does.
+    Where it would only wait, for a disk or a network, it lays its turn aside: to change it costs more than a disk does
+    that answers from memory.
     """
 
-    def __init__(self, cores: int) -> None:
-        is_alone = cores >= available_cpus()  # a second turn would take a core that is to be left to others
-        self._free = Semaphore(_TURNS * cores if is_alone else cores)
-        self._is_slow = True  # nobody knows yet
+    def __init__(self, cores: int, provider: str) -> None:
+        leaves_cores = cores < available_cpus() and provider == CPU  # which a second turn would take, but for a GPU
+        self._free = Semaphore(cores if leaves_cores else _TURNS * cores)
 
     def __enter__(self) -> Self:
         self._free.acquire()
@@ -43,14 +42,6 @@ class Turns:
 
     def __exit__(self, *_: object) -> None:
         self._free.release()
-
-    def read(self, photos: Callable[[], list[Read]]) -> list[Read]:
-        """Read photos, in the turn or not, as it went with those before."""
-        with self.aside() if self._is_slow else nullcontext():
-            started = perf_counter()
-            found = photos()
-            self._is_slow = perf_counter() - started > _SLOW_SECONDS * len(found)
-        return found
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -75,7 +66,7 @@ def label(photos: Sequence[Listed], reader: Reader, classifier: Classifier, turn
     reads = ((listed, _data(listed, reader)) for listed in photos)
     rows = list[Row]()
     while len(rows) < len(photos):
-        held = turns.read(partial(_held, reads))
+        held = _held(reads, turns)
         answers = iter(classifier.answers([data for _, data in held if isinstance(data, bytes)]))
         rows += [
             Row.of(listed.path, next(answers) if isinstance(data, bytes) else data, classifier.card)
@@ -84,14 +75,21 @@ def label(photos: Sequence[Listed], reader: Reader, classifier: Classifier, turn
     return rows
 
 
-def _held(reads: Iterator[Read]) -> list[Read]:
-    """The next photos, as many together as may be held."""
-    held, size = list[Read](), 0
-    for listed, data in reads:
-        held.append((listed, data))
-        size += len(data) if isinstance(data, bytes) else 0
-        if size >= _HELD_BYTES:
-            break
+def _held(reads: Iterator[Read], turns: Turns) -> list[Read]:
+    """The next photos, as many together as may be held; once one came slowly, the others are read without a turn."""
+    held, size, is_aside = list[Read](), 0, False
+    with ExitStack() as reading:
+        before = perf_counter()
+        for listed, data in reads:
+            held.append((listed, data))
+            size += len(data) if isinstance(data, bytes) else 0
+            if size >= _HELD_BYTES:
+                break
+            now = perf_counter()
+            if now - before > _SLOW_SECONDS and not is_aside:
+                reading.enter_context(turns.aside())
+                is_aside = True
+            before = now
     return held
 
 

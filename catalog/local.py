@@ -46,7 +46,7 @@ class LocalEngine:
         self._classifier = classifier
         self._reader = reader or Reader()
         self._threads = THREADS * cores
-        self._turns = Turns(cores)
+        self._turns = Turns(cores, classifier.provider)
         self._lock = Lock()
         self._failure: BaseException | None = None
 

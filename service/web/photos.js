@@ -31,7 +31,7 @@ export function takePhotos(given) {
     if (files.length) giveAny(files);
   });
   takeDropped(giveAny);
-  byId("samples").append(...Object.entries(SAMPLES).map(([file, title]) => sample(file, title, given)));
+  byId("samples").append(...Object.entries(SAMPLES).map(([file, title]) => sample(file, title, giveAny)));
 }
 
 // Browsers call all that is pasted the same, and a manifest must tell one from the other.
@@ -76,11 +76,11 @@ function isPhoto({ file }) {
   return file.type.startsWith("image/");
 }
 
-function sample(file, title, given) {
+function sample(file, title, giveAny) {
   const image = element("img", { src: `web/samples/${file}`, alt: title, width: 60, height: 60 });
   const draw = async () => {
     const drawn = await pixels(image, file.replace(/\.\w+$/, ".png"));
-    given([{ file: drawn, path: ownName(drawn) }]);
+    giveAny([{ file: drawn, path: ownName(drawn) }]);
   };
   return element("li", {}, element("button", { type: "button", onclick: draw, title }, image));
 }
