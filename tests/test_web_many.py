@@ -199,6 +199,16 @@ def test_the_correction_of_one_photo_alone_can_be_downloaded(shop: Service, visi
     assert downloaded(page, "Corrections (manifest)") == "path,label\r\nunsure.png,middle\r\n"
 
 
+def test_a_model_that_is_not_ready_leaves_corrections_as_they_are(few: Page):
+    correct(few, "unsure.png", "middle")
+    failed = {"name": "hats", "version": "1", "status": "failed", "reason": "It is broken.", "card": None}
+    few.route("**/v1/models/hats", lambda route: route.fulfill(json=failed))
+    few.locator("#model").select_option("hats")
+    expect(few.locator("#about")).to_have_text("It is broken.")
+    few.locator("#model").select_option("tiny")
+    expect(few.locator("#summary")).to_contain_text("1 corrected")
+
+
 def test_another_model_answers_for_all_and_corrections_that_it_has_no_label_for_are_dropped_by_who_says_so(few: Page):
     correct(few, "unsure.png", "middle")
     with few.expect_event("dialog") as asked:

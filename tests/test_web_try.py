@@ -234,6 +234,29 @@ def test_a_service_that_asks_for_a_key_gets_one_and_the_curl_does_not_tell_it(
         assert key.removeprefix("Bearer ") not in page.content()
 
 
+def test_a_photo_that_is_answered_while_a_key_is_asked_for_has_its_answer(shop: Service, visit: Visits):
+    page = visit(f"{shop.url}/?model=tiny")
+    held = []
+    page.route("**/classify?*", lambda route: held.append(route))
+    with page.expect_request("**/classify?*"):
+        drop(page, {"white.png": png(255)})
+    refusal = {"code": "unauthorized", "detail": "This asks for a key."}
+    page.route("**/v1/models/hats", lambda route: route.fulfill(status=401, json=refusal))
+    page.locator("#model").select_option("hats")
+    expect(page.get_by_role("dialog")).to_contain_text("This asks for a key.")
+    held[0].continue_()
+    expect(page.locator(".decision")).to_have_text("✓ Accept")
+    page.get_by_role("button", name="Cancel").click()
+
+
+def test_beside_photos_the_samples_stand_in_the_row_of_the_other_ways(shop: Service, visit: Visits):
+    page = visit(f"{shop.url}/?model=tiny")
+    drop(page, {"white.png": png(255)})
+    expect(page.locator(".decision")).to_be_visible()
+    ways, samples = (page.locator(where).bounding_box() for where in (".drop .row", ".samples"))
+    assert samples["x"] > ways["x"] + ways["width"]
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wrong_for_those_who_cannot_see_it_and_nothing_sticks_out(

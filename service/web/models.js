@@ -20,10 +20,22 @@ async function show() {
   const { models } = await askJson("v1/models");
   const scrape = await Scrape.take();
   await Promise.all(models.map((model) => draw(JSON.stringify(model), model.name, scrape)));
-  replace(byId("models"), ...models.map((model) => drawn.get(JSON.stringify(model))));
+  place(models.map((model) => drawn.get(JSON.stringify(model))));
   const waiting = models.filter(({ status }) => status === "loading").length;
-  byId("said").textContent = `${count(models.length, "model")}${waiting ? `, ${waiting} being loaded` : ""}.`;
+  tell(`${count(models.length, "model")}${waiting ? `, ${waiting} being loaded` : ""}.`);
   if (waiting) setTimeout(() => tried(byId("said"), show), LOADING_MS);
+}
+
+// A card that is put where it is already would lose how far its tables were scrolled.
+function place(cards) {
+  const there = byId("models").children;
+  if (cards.length !== there.length) return replace(byId("models"), ...cards);
+  cards.forEach((card, index) => card !== there[index] && there[index].replaceWith(card));
+}
+
+// What is said again is read out again.
+function tell(words) {
+  if (byId("said").textContent !== words) byId("said").textContent = words;
 }
 
 async function draw(state, name, scrape) {
