@@ -61,6 +61,16 @@ def test_200_photos_are_all_answered_in_a_few_requests(shop: Service, visit: Vis
     assert all("classify-batch" in url for url in asked)
 
 
+def test_large_photos_go_in_small_forms_so_that_some_are_shown_soon(shop: Service, visit: Visits):
+    page = visit(f"{shop.url}/?model=tiny")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if "/classify" in request.url else None)
+    drop(page, {f"{number}.png": png(255) + bytes(1_500_000) for number in range(8)})
+    expect(page.locator("#summary")).to_contain_text("8 photos in ")
+    expect(page.locator(".tile .decision")).to_have_count(8)
+    assert len(asked) == 4
+
+
 def test_one_bad_photo_shows_what_the_service_says_and_changes_nothing_for_others(shop: Service, few: Page):
     said = shop.classify(FEW["broken.png"]).json()["detail"]
     expect(few.locator(".failure")).to_have_text(said)
@@ -197,6 +207,16 @@ def test_the_correction_of_one_photo_alone_can_be_downloaded(shop: Service, visi
     drop(page, {"unsure.png": png(64)})
     correct(page, "unsure.png", "middle")
     assert downloaded(page, "Corrections (manifest)") == "path,label\r\nunsure.png,middle\r\n"
+
+
+def test_a_model_that_is_not_ready_leaves_corrections_as_they_are(few: Page):
+    correct(few, "unsure.png", "middle")
+    failed = {"name": "hats", "version": "1", "status": "failed", "reason": "It is broken.", "card": None}
+    few.route("**/v1/models/hats", lambda route: route.fulfill(json=failed))
+    few.locator("#model").select_option("hats")
+    expect(few.locator("#about")).to_have_text("It is broken.")
+    few.locator("#model").select_option("tiny")
+    expect(few.locator("#summary")).to_contain_text("1 corrected")
 
 
 def test_another_model_answers_for_all_and_corrections_that_it_has_no_label_for_are_dropped_by_who_says_so(few: Page):

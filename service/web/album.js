@@ -158,7 +158,7 @@ function unsaved() {
 // Whether another model may be asked: corrections that it has no label for would be lost.
 export function mayAsk(model) {
   const lost = unsaved().filter((photo) => photo.losesBy(model)).length;
-  return !lost || confirm(`${count(lost, "correction")} would be lost, not downloaded: ${model.name} ${model.card ? "has no such label" : "is not ready"}. Ask it all the same?`);
+  return !lost || confirm(`${count(lost, "correction")} would be lost, not downloaded: ${model.name} has no such label. Ask it all the same?`);
 }
 
 function clear(cleared) {

@@ -5,6 +5,7 @@ import { classify } from "./classify.js";
 
 // A browser reads nothing of an answer before it has sent the request, so a batch is small, and the next is on its way.
 const BATCH = 16;
+const BATCH_BYTES = 4e6; // a form of large photos is sent for a minute, in which nothing would be shown
 const AT_ONCE = 2;
 const TRIES = 3;
 
@@ -20,9 +21,16 @@ export async function askMany({ name }, photos, signal, told) {
   }
   const rest = [...photos];
   const work = async () => {
-    while (rest.length && !signal.aborted) await askBatch(name, rest.splice(0, BATCH), signal, tell);
+    while (rest.length && !signal.aborted) await askBatch(name, nextOf(rest), signal, tell);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+// Takes the photos that are asked together out of the rest: one at least.
+function nextOf(rest) {
+  let bytes = 0;
+  const most = rest.findIndex(({ file }, index) => (bytes += file.size) > BATCH_BYTES && index > 0);
+  return rest.splice(0, most < 0 ? BATCH : Math.min(most, BATCH));
 }
 
 // The photos that can still be read; of others it tells so, since a request with one of them would break off.

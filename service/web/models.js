@@ -22,11 +22,11 @@ async function show() {
   await Promise.all(models.map((model) => draw(JSON.stringify(model), model.name, scrape)));
   place(byId("models"), models.map((model) => drawn.get(JSON.stringify(model))));
   const waiting = models.filter(({ status }) => status === "loading").length;
-  byId("said").textContent = `${count(models.length, "model")}${waiting ? `, ${waiting} being loaded` : ""}.`;
+  tell(`${count(models.length, "model")}${waiting ? `, ${waiting} being loaded` : ""}.`);
   if (waiting) setTimeout(() => tried(byId("said"), show), LOADING_MS);
 }
 
-// A card that is put where it was all the same loses what is marked in it, and takes who has the focus in it back to it.
+// A card that is put where it is already loses what is marked in it and how far its tables were scrolled.
 function place(there, cards) {
   cards.forEach((card, index) => {
     const now = there.children[index];
@@ -34,6 +34,11 @@ function place(there, cards) {
     else if (now !== card) now.replaceWith(card);
   });
   while (there.children.length > cards.length) there.lastChild.remove();
+}
+
+// What is said again is read out again.
+function tell(words) {
+  if (byId("said").textContent !== words) byId("said").textContent = words;
 }
 
 async function draw(state, name, scrape) {

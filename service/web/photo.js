@@ -20,9 +20,9 @@ export class Photo {
     if (this.losesBy(model)) this.correction = null;
   }
 
-  // Whether the person's correction is none that this model could learn.
+  // Whether the person's correction is none that this model could learn; of one that is not ready nothing is known.
   losesBy(model) {
-    return this.correction !== null && !model?.card?.labels.includes(this.correction);
+    return this.correction !== null && Boolean(model.card) && !model.card.labels.includes(this.correction);
   }
 
   get label() {

@@ -1,7 +1,6 @@
 // The question why, beside an answer: what it will cost, and, once it was asked, what the answer rests on.
 
 import { element } from "./dom.js";
-import { say } from "./say.js";
 import { duration, percent } from "./words.js";
 import { ASKED, whyOf } from "./why.js";
 
@@ -9,7 +8,7 @@ const LITTLE = 0.05; // of the score
 
 // `changed` is called with the photo when there is something to show.
 export function drawReason(photo, changed) {
-  if (photo.why) return element("p", { class: "small" }, wordsOf(photo.why));
+  if (photo.why) return element("p", { class: "small reason", tabindex: -1 }, wordsOf(photo.why));
   const said = element("span", { class: "soft small", role: "status" }, `asks for ${ASKED} more photos, with a part covered in each`);
   const button = element("button", { type: "button" }, "Why?");
   button.addEventListener("click", async () => {
@@ -21,8 +20,10 @@ export function drawReason(photo, changed) {
       const why = await whyOf(photo, AbortSignal.timeout(60_000));
       if (photo.answer !== answer) return; // another model was asked meanwhile
       photo.why = why;
+      const isWaitedFor = document.activeElement === button;
+      const place = button.closest("#answers, #detail");
       changed(photo);
-      say(wordsOf(why));
+      if (isWaitedFor) place.querySelector(".reason")?.focus(); // and so it is read out
     } catch ({ message }) {
       said.textContent = message;
       button.ariaDisabled = null;
