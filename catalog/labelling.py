@@ -6,7 +6,7 @@ from threading import Semaphore
 from time import perf_counter
 from typing import Self
 
-from artifact.device import CPU, available_cpus
+from artifact.device import CPU
 from artifact.errors import PhotoError
 from catalog.classifier import Classifier
 from catalog.listed import Listed
@@ -15,12 +15,10 @@ from catalog.rows import Row
 
 THREADS = 8  # for each core; those that have no turn wait for photos that come slowly, or are not needed
 
-_TURNS = (
-    2  # for each core, of all: while one waits for the interpreter, for a file or for a GPU, the other has the core
-)
+_GPU_TURNS = 2  # for each core: while one waits for the GPU, the other has the core
 _GROUP = 16  # photos that a thread takes at least: more cost each less, and leave cores idle at the end for longer
 _HELD_BYTES = 4 * 2**20  # of photos that were read and not answered; one photo more may be
-_SLOW_SECONDS = 0.002  # for a photo to come from a store, or a folder far away; less may be a wait for the interpreter
+_SLOW_SECONDS = 0.0005  # for a photo to be read: it comes from no memory, and a core that waits for it stands idle
 
 Read = tuple[Listed, bytes | PhotoError]
 
@@ -33,8 +31,7 @@ class Turns:
     """
 
     def __init__(self, cores: int, provider: str) -> None:
-        leaves_cores = cores < available_cpus() and provider == CPU  # which a second turn would take, but for a GPU
-        self._free = Semaphore(cores if leaves_cores else _TURNS * cores)
+        self._free = Semaphore(cores if provider == CPU else _GPU_TURNS * cores)
 
     def __enter__(self) -> Self:
         self._free.acquire()

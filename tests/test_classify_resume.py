@@ -16,7 +16,6 @@ from time import sleep
 import pytest
 
 from artifact.answer import Answer
-from artifact.device import available_cpus
 from artifact.errors import HangtagError, OutputUnwritable, StoreUnreachable
 from artifact.repository import Repository
 from catalog import labelling
@@ -189,8 +188,7 @@ def test_while_parts_are_written_other_photos_are_labelled(models: Path, tmp_pat
         assert not job.missing()
 
 
-@pytest.mark.skipif(available_cpus() < 2, reason="there is one core, and nobody to leave another to")
-def test_no_more_cores_are_busy_than_it_was_given_where_there_are_others(models: Path, tmp_path: Path):
+def test_no_more_cores_are_busy_than_it_was_given(models: Path, tmp_path: Path):
     source = repeated(tmp_path / "photos", PART_SIZE)
     classifier = Counting(Repository(models).open("tiny", "1"))
     with open_job(tmp_path / "labels.jsonl", order(models, source)) as job:
