@@ -37,12 +37,12 @@ class Ceiling:
         self.batch = min(paces, key=lambda batch: paces[batch].core_ms)
 
     def pace(self, cores: Collection[int], seconds: float) -> Pace:
-        """How fast it goes with a thread for each of the cores."""
+        """How fast it goes with a thread for each of the cores; each ends the batch that it is at, so none does nothing."""
         batches, started, before = count(), perf_counter(), process_time()
 
         def work(_: int) -> int:
             done = 0
-            while perf_counter() < started + seconds:
+            while not done or perf_counter() < started + seconds:
                 self._run(next(batches) * self.batch)
                 done += self.batch
             return done
