@@ -11,6 +11,7 @@ from artifact.cluster import LOCAL, check_ray, connected
 from artifact.errors import ClusterUnavailable
 from catalog.actor import Labeller, is_here, received, sent
 from catalog.classifier import Classifier
+from catalog.gathered import Gathered
 from catalog.job import Job
 
 _PARTS = 4096  # that Ray is given at once, a million photos: what it holds is bounded, however long the listing is
@@ -44,9 +45,11 @@ class ClusterEngine:
             from ray.exceptions import RayError  # noqa: PLC0415 - where Ray is
 
             try:
+                done = Gathered()
                 for part, table in self._tables(job):
-                    job.write_table(part, table)
+                    job.write(done.add(part, table))
                     labelled(table.num_rows)
+                job.write(done.rest())
             except RayError as error:
                 why = str(error).splitlines()[0]
                 raise ClusterUnavailable(f"The cluster gave the job up ({why}); the same command goes on.") from error

@@ -1,7 +1,7 @@
 """The job that labels a catalogue: a folder beside its output, from which the same command goes on after any end."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,8 @@ from pydantic import BaseModel, ValidationError
 from artifact.errors import JobBusy, JobDamaged, OutputExists, OutputUnwritable
 from artifact.files import replace, sync
 from catalog.listed import Listed
-from catalog.listing import Listing
+from catalog.listing import PART_SIZE, Listing
 from catalog.order import Order
-from catalog.rows import Row, to_table
 from catalog.summary import Summary
 from catalog.whole import alone, remove_unfinished, writing, written
 
@@ -50,27 +49,30 @@ class Job:
 
     def missing(self) -> list[int]:
         """The parts that are not written yet, in order."""
-        there = {path.name for path in (self.folder / PARTS_FOLDER).iterdir()}
-        return [part for part in range(self.listing.parts) if self._part(part).name not in there]
+        there = {part for parts in self._written() for part in parts}
+        return [part for part in range(self.listing.parts) if part not in there]
 
-    def write(self, part: int, rows: Sequence[Row]) -> None:
-        """Write the rows of one part, in one step, after which they survive a power cut; raises OutputUnwritable."""
-        self.write_table(part, to_table(rows))
+    def write(self, tables: Mapping[int, Any]) -> None:
+        """Write the rows of parts, a table for each, after which they survive a power cut; raises OutputUnwritable.
 
-    def write_table(self, part: int, table: Any) -> None:
-        """Write the rows of one part that another process made a table of, in the same way."""
-        with written(self._part(part)) as file:
-            parquet.write_table(table, file)
+        Parts that follow each other share a file, which is written in one step.
+        """
+        for parts in _runs(tables):
+            name = f"{parts[0]:06}" if len(parts) == 1 else f"{parts[0]:06}-{parts[-1]:06}"
+            with written(self.folder / PARTS_FOLDER / f"{name}.parquet") as file:
+                parquet.write_table(pa.concat_tables(tables[part] for part in parts), file)
 
     def tables(self) -> Iterator[Any]:
         """The rows of all parts, in order, a table for each; raises JobDamaged."""
-        for path in map(self._part, range(self.listing.parts)):
+        if self.missing():
+            raise JobDamaged(f"A file in {self.folder / PARTS_FOLDER} is gone; the same command makes it anew.")
+        for parts, path in sorted(self._written().items(), key=lambda each: each[0].start):
             try:
                 with path.open("rb") as file:
                     table = parquet.ParquetFile(file).read()
             except (OSError, pa.ArrowException) as error:
                 raise JobDamaged(f"{path} cannot be read; remove it, and the same command makes it anew.") from error
-            yield table
+            yield from (table.slice(place * PART_SIZE, PART_SIZE) for place in range(len(parts)))
 
     @property
     def summary(self) -> Summary | None:
@@ -122,8 +124,9 @@ class Job:
         if (self.folder / PARTS_FOLDER).exists():
             shutil.rmtree(self.folder / PARTS_FOLDER)
 
-    def _part(self, part: int) -> Path:
-        return self.folder / PARTS_FOLDER / f"{part:06}.parquet"
+    def _written(self) -> dict[range, Path]:
+        """The files of parts, by which parts are in them; those that are being written are hidden."""
+        return {_parts_in(path.stem): path for path in (self.folder / PARTS_FOLDER).glob("[!.]*.parquet")}
 
 
 @contextmanager
@@ -142,6 +145,23 @@ def open_job(out: Path, order: Order) -> Iterator[Job]:
     with alone(job.folder, JobBusy(f"Another process is writing {out}; let it end, or name another --out.")):
         job.begin()
         yield job
+
+
+def _runs(parts: Iterable[int]) -> list[range]:
+    """The parts, in order, those together that follow each other."""
+    runs = list[range]()
+    for part in sorted(parts):
+        if runs and runs[-1].stop == part:
+            runs[-1] = range(runs[-1].start, part + 1)
+        else:
+            runs.append(range(part, part + 1))
+    return runs
+
+
+def _parts_in(name: str) -> range:
+    """The parts that a file of this name has."""
+    first, _, last = name.partition("-")
+    return range(int(first), int(last or first) + 1)
 
 
 def _read(path: Path, kind: type[_Kept]) -> _Kept:

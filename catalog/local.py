@@ -6,11 +6,12 @@ from threading import Lock, Thread
 from typing import NamedTuple
 
 from catalog.classifier import Classifier
+from catalog.gathered import Gathered
 from catalog.job import Job
 from catalog.labelling import THREADS, Turns, group_size, label
 from catalog.listed import Listed
 from catalog.reading import Reader
-from catalog.rows import Row
+from catalog.rows import Row, to_table
 
 
 @dataclass
@@ -55,8 +56,8 @@ class LocalEngine:
 
         Where a part cannot be written, or the store cannot be reached, what has begun is ended, and its error raised.
         """
-        groups = _groups(job, group_size(self._classifier))
-        threads = [Thread(target=self._work, args=(job, groups, labelled), daemon=True) for _ in range(self._threads)]
+        work = (job, _groups(job, group_size(self._classifier)), Gathered(), labelled)
+        threads = [Thread(target=self._work, args=work, daemon=True) for _ in range(self._threads)]
         for thread in threads:
             thread.start()
         try:
@@ -68,7 +69,9 @@ class LocalEngine:
         if self._failure:
             raise self._failure
 
-    def _work(self, job: Job, groups: Iterator[_Group], labelled: Callable[[int], object]) -> None:
+    def _work(
+        self, job: Job, groups: Iterator[_Group], done: Gathered, labelled: Callable[[int], object]
+    ) -> None:
         try:
             with self._turns:
                 while group := self._take(groups):
@@ -79,9 +82,10 @@ class LocalEngine:
                         part.missing -= len(rows)
                         labelled(len(rows))
                         is_complete = not part.missing
-                    if is_complete:
+                    if is_complete and (due := done.add(part.index, to_table(part.complete()))):
                         with self._turns.aside():  # most of it is a wait for the disk, however slow that is
-                            job.write(part.index, part.complete())
+                            job.write(due)
+            job.write(done.rest())
         except BaseException as error:  # noqa: BLE001 - whatever it is, `run` raises it
             self._failure = self._failure or error
 

@@ -12,7 +12,7 @@ from catalog.listing import PART_SIZE
 from catalog.order import Order
 from catalog.reading import Reader
 from catalog.review import Review, Reviewed
-from catalog.rows import Row
+from catalog.rows import Row, to_table
 from drawn import scene
 from support import card, encoded
 
@@ -71,7 +71,7 @@ class Shop:
                 self.put(each.path, encoded(scene(number), "JPEG"))
         self._job.begin_with((Listed(each.path, str(self._file(each.path))) for each in rows), lambda _: None)
         for part in range(self._job.listing.parts):
-            self._job.write(part, rows[part * PART_SIZE : (part + 1) * PART_SIZE])
+            self._job.write({part: to_table(rows[part * PART_SIZE : (part + 1) * PART_SIZE])})
 
     def review(self, reader: Reader | None = None) -> Reviewed:
         return Review(self.folder, self._job, CARD).write(reader or Reader(), 2, lambda _: None)
