@@ -1,7 +1,6 @@
 """`hangtag classify`: a catalogue in, a file with a row for each photo out."""
 
 import gc
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -32,9 +31,6 @@ from catalog.sources import DEFAULT_COLUMN, list_photos
 from catalog.summary import Counts, Summary, counted
 
 Engine = Callable[[Job, Callable[[int], object]], None]
-
-# How long a thread may keep the interpreter from one that would have a core compute; Python's 5 ms leave cores idle.
-_SWITCH_SECONDS = 0.0005
 
 _REVIEW_THREADS = 4  # for each core: one of them makes a picture, and the others read
 
@@ -78,7 +74,6 @@ class ClassifyOptions(Options):
 def run(arguments: Sequence[str]) -> int:
     """Label one catalogue."""
     options = ClassifyOptions.parse("classify", arguments)
-    sys.setswitchinterval(_SWITCH_SECONDS)
     repository = Repository(options.models)
     artifact = repository.open(options.model, repository.resolve(options.model, options.version))
     with open_job(options.out, _order(options, artifact)) as job:
