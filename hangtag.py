@@ -31,9 +31,27 @@ commands:
 `hangtag COMMAND --help` shows the options and an example."""
 
 
+_UNREAD = 141  # as of a program that SIGPIPE ended
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; the exit code is 0 for success, 1 for an error that Hangtag explains, 2 for wrong usage."""
+    """Run one subcommand; the exit code is 0 for success, 1 for an error that Hangtag explains, 2 for wrong usage.
+
+    It is 141 where whoever read what it prints went before the end, as `head` does.
+    """
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        try:
+            return _run(name, rest)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes at its end, too
+        return _UNREAD
+
+
+def _run(name: str, rest: Sequence[str]) -> int:
+    """Run the subcommand of this name."""
     if name not in COMMANDS:
         asked = name in {"-h", "--help"}
         lines = "\n".join(f"  {command:8} {what}" for command, (_, what) in COMMANDS.items())

@@ -37,7 +37,7 @@ class Ceiling:
         self.batch = min(paces, key=lambda batch: paces[batch].core_ms)
 
     def pace(self, cores: Collection[int], seconds: float) -> Pace:
-        """How fast it goes with a thread for each of the cores; each ends the batch that it is at, so none does nothing."""
+        """How fast it goes with a thread for each of the cores; each ends at least one batch."""
         batches, started, before = count(), perf_counter(), process_time()
 
         def work(_: int) -> int:

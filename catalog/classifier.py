@@ -44,16 +44,13 @@ class Classifier:
 
     def answers(self, images: Sequence[bytes]) -> list[Answer | HangtagError]:
         """The answer to each encoded photo, in order, or the ImageError or InferenceFailed that is its own."""
-        return [
-            each
-            for start in range(0, len(images), self.max_batch)
-            for each in self._answers(images[start : start + self.max_batch])
-        ]
-
-    def _answers(self, images: Sequence[bytes]) -> list[Answer | HangtagError]:
-        """The same of one batch."""
         decoded = [self._decode(image) for image in images]
-        scores = iter(self._scores([each for each in decoded if not isinstance(each, ImageError)]))
+        pixels = [each for each in decoded if not isinstance(each, ImageError)]
+        scores = (
+            each
+            for start in range(0, len(pixels), self.max_batch)
+            for each in self._scores(pixels[start : start + self.max_batch])
+        )
         found = [each if isinstance(each, ImageError) else next(scores) for each in decoded]
         return [each if isinstance(each, HangtagError) else answer(each, self.card, self._top_k) for each in found]
 

@@ -41,18 +41,20 @@ class ClusterEngine:
         """
         if not job.missing():
             return
+        done = Gathered(job)
         with redirect_stdout(sys.stderr), connected(self._address):  # Ray prints what its nodes say
             from ray.exceptions import RayError  # noqa: PLC0415 - where Ray is
 
             try:
-                done = Gathered()
                 for part, table in self._tables(job):
-                    job.write(done.add(part, table))
+                    if done.add(part, table):
+                        done.write()
                     labelled(table.num_rows)
-                job.write(done.rest())
             except RayError as error:
                 why = str(error).splitlines()[0]
                 raise ClusterUnavailable(f"The cluster gave the job up ({why}); the same command goes on.") from error
+            finally:
+                done.write()
 
     def _tables(self, job: Job) -> Iterator[tuple[int, Any]]:
         """The rows of each missing part, as they are ready, in any order."""

@@ -1,32 +1,35 @@
-"""Parts that are done and not yet written: each file costs a wait for the disk, so those of half a second share one."""
+"""Parts that are done and not written yet: each file costs a wait for the disk, so those of half a second share one."""
 
 from threading import Lock
 from time import monotonic
 from typing import Any
 
-_SECONDS = 0.5  # of work are lost where a process dies, and the parts that it was at
+from catalog.job import Job
+
+_SECONDS = 0.5  # so much work is lost where a process dies, and the parts that it was at
 
 
 class Gathered:
     """The rows of parts, from any thread, until it is time to write them; the first part does not wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self._lock = Lock()
         self._tables = dict[int, Any]()
         self._due = 0.0
 
-    def add(self, part: int, table: Any) -> dict[int, Any]:
-        """Take the rows of a part; gives back all that is to be written now, by whoever asks, or nothing."""
+    def add(self, part: int, table: Any) -> bool:
+        """Take the rows of a part; whoever is told that it is time has to ask for `write`."""
         with self._lock:
             self._tables[part] = table
-            return self._taken() if monotonic() >= self._due else {}
+            now = monotonic()
+            is_due = now >= self._due
+            if is_due:
+                self._due = now + _SECONDS
+        return is_due
 
-    def rest(self) -> dict[int, Any]:
-        """What was not given back yet."""
+    def write(self) -> None:
+        """Write what there is; raises OutputUnwritable."""
         with self._lock:
-            return self._taken()
-
-    def _taken(self) -> dict[int, Any]:
-        self._due = monotonic() + _SECONDS
-        taken, self._tables = self._tables, {}
-        return taken
+            tables, self._tables = self._tables, {}
+        self._job.write(tables)

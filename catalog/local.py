@@ -38,9 +38,9 @@ class _Group(NamedTuple):
 class LocalEngine:
     """Labels what is missing of a job on `cores` cores.
 
-    A thread that has a turn takes one group of photos after the other, reads, decodes and infers; it lays the turn
-    aside to write the part, if that is complete. So reading, computing and writing overlap, nothing is handed over, and
-    what is in memory is bounded by the number of threads.
+    A thread that has a turn takes one group of photos after the other, reads, decodes and infers; now and then it lays
+    the turn aside to write the parts that are complete. So reading, computing and writing overlap, nothing is handed
+    over, and what is in memory is bounded by the number of threads.
     """
 
     def __init__(self, classifier: Classifier, cores: int, reader: Reader | None = None) -> None:
@@ -56,8 +56,8 @@ class LocalEngine:
 
         Where a part cannot be written, or the store cannot be reached, what has begun is ended, and its error raised.
         """
-        work = (job, _groups(job, group_size(self._classifier)), Gathered(), labelled)
-        threads = [Thread(target=self._work, args=work, daemon=True) for _ in range(self._threads)]
+        groups, done = _groups(job, group_size(self._classifier)), Gathered(job)
+        threads = [Thread(target=self._work, args=(groups, done, labelled), daemon=True) for _ in range(self._threads)]
         for thread in threads:
             thread.start()
         try:
@@ -66,12 +66,12 @@ class LocalEngine:
         except KeyboardInterrupt as interrupt:
             self._failure = interrupt
             raise
+        finally:
+            done.write()
         if self._failure:
             raise self._failure
 
-    def _work(
-        self, job: Job, groups: Iterator[_Group], done: Gathered, labelled: Callable[[int], object]
-    ) -> None:
+    def _work(self, groups: Iterator[_Group], done: Gathered, labelled: Callable[[int], object]) -> None:
         try:
             with self._turns:
                 while group := self._take(groups):
@@ -82,10 +82,9 @@ class LocalEngine:
                         part.missing -= len(rows)
                         labelled(len(rows))
                         is_complete = not part.missing
-                    if is_complete and (due := done.add(part.index, to_table(part.complete()))):
+                    if is_complete and done.add(part.index, to_table(part.complete())):
                         with self._turns.aside():  # most of it is a wait for the disk, however slow that is
-                            job.write(due)
-            job.write(done.rest())
+                            done.write()
         except BaseException as error:  # noqa: BLE001 - whatever it is, `run` raises it
             self._failure = self._failure or error
 

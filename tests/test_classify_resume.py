@@ -7,19 +7,21 @@ import shutil
 import signal
 import subprocess
 import termios
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Barrier, local
 from time import sleep
+from typing import Any
 
 import pytest
 
 from artifact.answer import Answer
-from artifact.errors import HangtagError, OutputUnwritable, StoreUnreachable
+from artifact.errors import HangtagError, JobDamaged, OutputUnwritable, PhotoMissing, StoreUnreachable
 from artifact.repository import Repository
-from catalog import labelling
+from catalog import gathered, labelling
 from catalog.classifier import Classifier
+from catalog.gathered import Gathered
 from catalog.job import Job, open_job
 from catalog.labelling import THREADS
 from catalog.listed import Listed
@@ -27,11 +29,11 @@ from catalog.listing import PART_SIZE
 from catalog.local import LocalEngine
 from catalog.order import Order
 from catalog.reading import Reader
-from catalog.rows import Row
+from catalog.rows import SCHEMA, Row, to_table
 from catalog.sources import list_photos
 from graphs import graph
 from labelled import Classify, begun, labels, photos, repeated
-from support import PATIENCE, eventually, publish
+from support import PATIENCE, card, eventually, publish
 
 PARTS = 16
 
@@ -87,9 +89,10 @@ class Awaited(Job):
         super().__init__(out, order)
         self._all = Barrier(3)
 
-    def write(self, part: int, rows: Sequence[Row]) -> None:
-        self._all.wait(PATIENCE)
-        super().write(part, rows)
+    def write(self, tables: Mapping[int, Any]) -> None:
+        if tables:
+            self._all.wait(PATIENCE)
+        super().write(tables)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +182,10 @@ def test_photos_that_come_slowly_are_read_by_all_threads_at_once(
         assert not job.missing()
 
 
-def test_while_parts_are_written_other_photos_are_labelled(models: Path, tmp_path: Path):
+def test_while_parts_are_written_other_photos_are_labelled(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gathered, "_SECONDS", 0.0)
     source = repeated(tmp_path / "photos", 3 * PART_SIZE)
     with open_job(tmp_path / "labels.jsonl", order(models, source)) as opened:
         begin(opened)
@@ -197,16 +203,24 @@ def test_no_more_cores_are_busy_than_it_was_given(models: Path, tmp_path: Path):
     assert classifier.most == 1
 
 
+@pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["each part at once", "all parts but one together"])
 def test_where_the_store_is_gone_what_was_done_is_kept_and_not_done_again(
-    classify: Classify, catalogue: Path, models: Path, undisturbed: bytes, tmp_path: Path
+    seconds: float,
+    classify: Classify,
+    catalogue: Path,
+    models: Path,
+    undisturbed: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setattr(gathered, "_SECONDS", seconds)
     out, wanted = tmp_path / "labels.jsonl", order(models, catalogue)
     with open_job(out, wanted) as job:
         begin(job)
         with pytest.raises(StoreUnreachable):
             engine(models, Failing(after=5 * PART_SIZE)).run(job, lambda _: None)
         left = job.missing()
-        assert 0 < len(left) < PARTS
+        assert 0 < len(left) < PARTS - 2
     rest, told = Failing(after=10**9), []
     with open_job(out, wanted) as job:
         assert job.missing() == left
@@ -214,6 +228,44 @@ def test_where_the_store_is_gone_what_was_done_is_kept_and_not_done_again(
     assert rest.asked == sum(told) == len(left) * PART_SIZE - 7
     assert classify(catalogue, "--out", out)[0] == 3
     assert out.read_bytes() == undisturbed
+
+
+def test_parts_that_follow_each_other_share_a_file_and_come_in_order(models: Path, tmp_path: Path):
+    source, photo = repeated(tmp_path / "photos", 5 * PART_SIZE - 7), PhotoMissing("It is not there.")
+    with open_job(tmp_path / "labels.jsonl", order(models, source)) as job:
+        begin(job)
+        rows = [Row.of(str(number), photo, card()) for number in range(job.listing.photos)]
+        tables = {part: to_table(rows[part * PART_SIZE :][:PART_SIZE]) for part in range(5)}
+        job.write({part: tables[part] for part in (4, 1, 0)})
+        assert job.missing() == [2, 3]
+        with pytest.raises(JobDamaged, match="is gone; the same command makes it anew"):
+            next(job.tables())
+        job.write({part: tables[part] for part in (2, 3)})
+        assert not job.missing()
+        names = {path.name for path in (job.folder / "parts").iterdir()}
+        assert names == {"000000-000001.parquet", "000002-000003.parquet", "000004.parquet"}
+        assert [table["path"].to_pylist() for table in job.tables()] == [
+            table["path"].to_pylist() for table in tables.values()
+        ]
+
+
+def test_the_first_part_is_written_at_once_and_others_together_when_it_is_time(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clock = [100.0]
+    monkeypatch.setattr(gathered, "monotonic", lambda: clock[0])
+    source, nothing = repeated(tmp_path / "photos", 5 * PART_SIZE), SCHEMA.empty_table()
+    with open_job(tmp_path / "labels.jsonl", order(models, source)) as job:
+        begin(job)
+        done = Gathered(job)
+        assert done.add(0, nothing)
+        done.write()
+        assert [done.add(part, nothing) for part in (1, 2)] == [False, False]
+        assert job.missing() == [1, 2, 3, 4]
+        clock[0] += 0.5
+        assert [done.add(part, nothing) for part in (3, 4)] == [True, False]
+        done.write()
+        assert {path.stem for path in (job.folder / "parts").iterdir()} == {"000000", "000001-000004"}
 
 
 def without_order(job: Job) -> None:
