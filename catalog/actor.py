@@ -14,10 +14,9 @@ from catalog.disk import Disk, is_of_disk
 from catalog.labelling import THREADS, Turns, group_size, label
 from catalog.listed import Listed
 from catalog.reading import Reader
-from catalog.rows import SCHEMA, Row
+from catalog.rows import SCHEMA, Found
 
 _PHOTOS = pa.list_(pa.struct([(field, pa.string()) for field in Listed._fields]))
-_ROWS = pa.list_(pa.struct(SCHEMA))
 
 
 class Labeller:
@@ -39,7 +38,7 @@ class Labeller:
 
     def __call__(self, parts: Any) -> Any:
         """A table of one part, `part` and `photos`, to one of `part`, and `rows` or the `failure` of all of it."""
-        failure, rows = self._failure, list[Row]()
+        failure, rows = self._failure, SCHEMA.empty_table()
         try:
             if not failure:
                 rows = self._rows([Listed(**each) for each in parts["photos"][0].as_py()])
@@ -48,18 +47,19 @@ class Labeller:
         return pa.table(
             {
                 "part": parts["part"],
-                "rows": pa.array([rows], _ROWS),
+                "rows": pa.ListArray.from_arrays([0, len(rows)], rows.to_struct_array().combine_chunks()),
                 "failure": pa.array([failure and pickle.dumps(failure)], pa.binary()),
             }
         )
 
-    def _rows(self, photos: Sequence[Listed]) -> list[Row]:
+    def _rows(self, photos: Sequence[Listed]) -> Any:
         """The rows of one part, in order."""
         size = group_size(self._classifier)
         groups = [photos[start : start + size] for start in range(0, len(photos), size)]
-        return [row for rows in self._threads.map(self._label, groups) for row in rows]
+        found = [each for group in self._threads.map(self._label, groups) for each in group]
+        return self._classifier.rows(photos, found)
 
-    def _label(self, photos: Sequence[Listed]) -> list[Row]:
+    def _label(self, photos: Sequence[Listed]) -> list[Found]:
         with self._turns:
             return label(photos, self._reader, self._classifier, self._turns)
 

@@ -1,19 +1,20 @@
-"""From encoded photos to what a model says of them: decode, inference and decision, all in the thread that asks."""
+"""From encoded photos to what a model says of them: decode and inference, all in the thread that asks, and rows."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from artifact.answer import Answer, answer
 from artifact.device import Device, best_provider, usual_batch
-from artifact.errors import HangtagError, ImageError, InferenceFailed
+from artifact.errors import ImageError, InferenceFailed
 from artifact.pixels import DEFAULT_MAX_PIXELS, decode
 from artifact.repository import Artifact
 from artifact.session import Session
+from catalog.listed import Listed
+from catalog.rows import Found, to_table
 
 Pixels = NDArray[np.uint8]
-Scores = NDArray[np.float32]
 
 
 class Classifier:
@@ -42,17 +43,17 @@ class Classifier:
         self._session.warm_up()
         artifact.golden.verify(self._session.run, self.card.input, tolerance=self.card.export.golden_tolerance)
 
-    def answers(self, images: Sequence[bytes]) -> list[Answer | HangtagError]:
-        """The answer to each encoded photo, in order, or the ImageError or InferenceFailed that is its own."""
+    def scores(self, images: Sequence[bytes]) -> list[Found]:
+        """The scores of each encoded photo, in order, or the ImageError or InferenceFailed that is its own."""
         decoded = [self._decode(image) for image in images]
         pixels = [each for each in decoded if not isinstance(each, ImageError)]
-        scores = (
-            each
-            for start in range(0, len(pixels), self.max_batch)
-            for each in self._scores(pixels[start : start + self.max_batch])
-        )
-        found = [each if isinstance(each, ImageError) else next(scores) for each in decoded]
-        return [each if isinstance(each, HangtagError) else answer(each, self.card, self._top_k) for each in found]
+        batches = (pixels[start : start + self.max_batch] for start in range(0, len(pixels), self.max_batch))
+        scores = (each for batch in batches for each in self._run(batch))
+        return [each if isinstance(each, ImageError) else next(scores) for each in decoded]
+
+    def rows(self, photos: Sequence[Listed], found: Sequence[Found]) -> Any:
+        """The rows of photos, a table, from what was found of each."""
+        return to_table([listed.path for listed in photos], found, self.card, self._top_k)
 
     def _decode(self, image: bytes) -> Pixels | ImageError:
         try:
@@ -60,16 +61,14 @@ class Classifier:
         except ImageError as error:
             return error
 
-    def _scores(self, pixels: list[Pixels]) -> list[Scores | InferenceFailed]:
+    def _run(self, pixels: list[Pixels]) -> list[Found]:
         """The scores of each photo; if the model fails on all together, each is tried alone."""
-        if not pixels:
-            return []
         try:
             found = self._session.run(pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels))
         except Exception:  # noqa: BLE001 - onnxruntime's exceptions have no common base but this
             if len(pixels) == 1:
                 return [InferenceFailed("The model failed on this photo.")]
-            return [scores for each in pixels for scores in self._scores([each])]
+            return [scores for each in pixels for scores in self._run([each])]
         are_numbers = np.logical_and.reduce(np.isfinite(found), axis=1)  # each of them by itself would take 3 µs
         return [
             each if is_number else InferenceFailed("The model's scores of this photo are no numbers.")

@@ -1,4 +1,4 @@
-"""From listed photos to rows, whichever engine asks."""
+"""From listed photos to their scores, whichever engine asks."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +11,7 @@ from artifact.errors import PhotoError
 from catalog.classifier import Classifier
 from catalog.listed import Listed
 from catalog.reading import Reader
-from catalog.rows import Row
+from catalog.rows import Found
 
 THREADS = 8  # for each core; those that have no turn wait for photos that come slowly, or are not needed
 
@@ -20,7 +20,7 @@ _GROUP = 16  # photos that a thread takes at least: more cost each less, and lea
 _HELD_BYTES = 4 * 2**20  # of photos that were read and not answered; one photo more may be
 _SLOW_SECONDS = 0.0005  # for a photo to be read: it comes from no memory, and a core that waits for it stands idle
 
-Read = tuple[Listed, bytes | PhotoError]
+Read = bytes | PhotoError
 
 
 class Turns:
@@ -55,21 +55,18 @@ def group_size(classifier: Classifier) -> int:
     return max(_GROUP, classifier.max_batch)
 
 
-def label(photos: Sequence[Listed], reader: Reader, classifier: Classifier, turns: Turns) -> list[Row]:
-    """The rows of photos, in order; asked by a thread that has a turn. Raises a StoreError.
+def label(photos: Sequence[Listed], reader: Reader, classifier: Classifier, turns: Turns) -> list[Found]:
+    """What is found of photos, in order; asked by a thread that has a turn. Raises a StoreError.
 
     Which photos run together depends on the photos alone, so that the same ones get the same scores, whoever asks.
     """
-    reads = ((listed, _data(listed, reader)) for listed in photos)
-    rows = list[Row]()
-    while len(rows) < len(photos):
+    reads = (_data(listed, reader) for listed in photos)
+    found = list[Found]()
+    while len(found) < len(photos):
         held = _held(reads, turns)
-        answers = iter(classifier.answers([data for _, data in held if isinstance(data, bytes)]))
-        rows += [
-            Row.of(listed.path, next(answers) if isinstance(data, bytes) else data, classifier.card)
-            for listed, data in held
-        ]
-    return rows
+        scores = iter(classifier.scores([data for data in held if isinstance(data, bytes)]))
+        found += [next(scores) if isinstance(data, bytes) else data for data in held]
+    return found
 
 
 def _held(reads: Iterator[Read], turns: Turns) -> list[Read]:
@@ -77,8 +74,8 @@ def _held(reads: Iterator[Read], turns: Turns) -> list[Read]:
     held, size, is_aside = list[Read](), 0, False
     with ExitStack() as reading:
         before = perf_counter()
-        for listed, data in reads:
-            held.append((listed, data))
+        for data in reads:
+            held.append(data)
             size += len(data) if isinstance(data, bytes) else 0
             if size >= _HELD_BYTES:
                 break
@@ -90,7 +87,7 @@ def _held(reads: Iterator[Read], turns: Turns) -> list[Read]:
     return held
 
 
-def _data(listed: Listed, reader: Reader) -> bytes | PhotoError:
+def _data(listed: Listed, reader: Reader) -> Read:
     try:
         return reader.read(listed)
     except PhotoError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock, Thread
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from catalog.classifier import Classifier
 from catalog.gathered import Gathered
@@ -11,7 +11,7 @@ from catalog.job import Job
 from catalog.labelling import THREADS, Turns, group_size, label
 from catalog.listed import Listed
 from catalog.reading import Reader
-from catalog.rows import Row, to_table
+from catalog.rows import Found
 
 
 @dataclass
@@ -19,12 +19,13 @@ class _Part:
     """A part in the making."""
 
     index: int
+    photos: Sequence[Listed]
     missing: int
-    rows: dict[int, list[Row]] = field(default_factory=dict)  # by where in the part they begin
+    found: dict[int, list[Found]] = field(default_factory=dict)  # by where in the part they begin
 
-    def complete(self) -> list[Row]:
-        """All rows, in order."""
-        return [row for start in sorted(self.rows) for row in self.rows[start]]
+    def rows(self, classifier: Classifier) -> Any:
+        """All rows, in order, once none is missing."""
+        return classifier.rows(self.photos, [each for start in sorted(self.found) for each in self.found[start]])
 
 
 class _Group(NamedTuple):
@@ -75,14 +76,14 @@ class LocalEngine:
         try:
             with self._turns:
                 while group := self._take(groups):
-                    rows = label(group.photos, self._reader, self._classifier, self._turns)
+                    found = label(group.photos, self._reader, self._classifier, self._turns)
                     with self._lock:
                         part = group.part
-                        part.rows[group.start] = rows
-                        part.missing -= len(rows)
-                        labelled(len(rows))
+                        part.found[group.start] = found
+                        part.missing -= len(found)
+                        labelled(len(found))
                         is_complete = not part.missing
-                    if is_complete and done.add(part.index, to_table(part.complete())):
+                    if is_complete and done.add(part.index, part.rows(self._classifier)):
                         with self._turns.aside():  # most of it is a wait for the disk, however slow that is
                             done.write()
         except BaseException as error:  # noqa: BLE001 - whatever it is, `run` raises it
@@ -97,6 +98,6 @@ def _groups(job: Job, size: int) -> Iterator[_Group]:
     """The photos of all missing parts, in order, so many together."""
     for index in job.missing():
         photos = job.listing.part(index)
-        part = _Part(index, len(photos))
+        part = _Part(index, photos, len(photos))
         for start in range(0, len(photos), size):
             yield _Group(part, start, photos[start : start + size])

@@ -1,11 +1,13 @@
-"""A row of the output: what became of one photo."""
+"""The rows of the output: what became of each photo."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from artifact.answer import Answer
+from artifact.answer import answers
 from artifact.card import ModelCard
 from artifact.errors import HangtagError
 
@@ -25,30 +27,41 @@ SCHEMA = pa.schema(
     ]
 )
 
-
-class Row(NamedTuple):
-    """The columns of SCHEMA, in its order: an answer, or an error with its code and its sentence; the rest is None."""
-
-    path: str
-    label: str | None
-    score: float | None
-    top_k: tuple[tuple[str, float], ...] | None
-    decision: str | None
-    model: str
-    version: str
-    error: str | None
-    detail: str | None
-
-    @classmethod
-    def of(cls, path: str, found: Answer | HangtagError, card: ModelCard) -> Self:
-        """The row of a photo that was answered by the model of a card, or not."""
-        if isinstance(found, HangtagError):
-            return cls(path, None, None, None, None, card.name, card.version, found.code, str(found))
-        label, score = found.predictions[0]
-        return cls(path, label, score, found.predictions, found.decision, card.name, card.version, None, None)
+Scores = NDArray[np.float32]
+Found = Scores | HangtagError  # of a photo: float32 [K], or why there are none
 
 
-def to_table(rows: Sequence[Row]) -> Any:
-    """The rows as a table of SCHEMA."""
-    columns = zip(*rows, strict=True)
-    return pa.table([pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)], SCHEMA)
+def to_table(paths: Sequence[str], found: Sequence[Found], card: ModelCard, top_k: int) -> Any:
+    """A table of SCHEMA, a row for each photo: an answer of the card's model, or an error's code and sentence.
+
+    It is made column by column, for as many photos as there are at once: photo by photo, small ones would wait for it.
+    """
+    failed = np.array([isinstance(each, HangtagError) for each in found])
+    errors = [each if isinstance(each, HangtagError) else None for each in found]
+    scores = np.array([each for each in found if not isinstance(each, HangtagError)], np.float32)
+    places = pa.array(np.cumsum(~failed) - 1, mask=failed)
+    label, score, ranked, decision = _answered(scores.reshape(-1, len(card.labels)), card, top_k)
+    columns = [
+        pa.array(paths, pa.string()),
+        label.take(places),
+        score.take(places),
+        ranked.take(places),
+        decision.take(places),
+        pa.repeat(card.name, len(found)),
+        pa.repeat(card.version, len(found)),
+        pa.array([error and error.code for error in errors], pa.string()),
+        pa.array([error and str(error) for error in errors], pa.string()),
+    ]
+    return pa.table(columns, SCHEMA)
+
+
+def _answered(scores: Scores, card: ModelCard, top_k: int) -> tuple[Any, Any, Any, Any]:
+    """The columns label, score, top_k and decision of the photos that have scores, [N, K]."""
+    labels, best = pa.array(card.labels, pa.string()), answers(scores, card, top_k)
+    count, width = best.ranked.shape
+    names, values = labels.take(pa.array(best.ranked.ravel())), pa.array(best.scores.ravel())
+    pairs = pa.StructArray.from_arrays([names, values], fields=list(_RANKED))
+    ranked = pa.ListArray.from_arrays(pa.array(np.arange(count + 1) * width, pa.int32()), pairs)
+    firsts = pa.array(np.arange(count) * width)
+    decision = pa.array(np.where(best.is_accepted, "accept", "review"), pa.string())
+    return names.take(firsts), values.take(firsts), ranked, decision

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
+import pyarrow.compute as pc
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from artifact.table import table
@@ -46,7 +47,8 @@ class Counts:
         for each in tables:
             self._photos += each.num_rows
             for name, counter in self._values.items():
-                counter.update(value for value in each[name].to_pylist() if value is not None)
+                for found in pc.value_counts(each[name].drop_null()).to_pylist():
+                    counter[found["values"]] += found["counts"]
             yield each
 
     def summary(self, finished: AwareDatetime) -> Summary:

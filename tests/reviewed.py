@@ -1,10 +1,12 @@
 """A catalogue that was labelled as a test says, and the review of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+import pyarrow as pa
 
 from catalog.job import Job, open_job
 from catalog.listed import Listed
@@ -12,22 +14,26 @@ from catalog.listing import PART_SIZE
 from catalog.order import Order
 from catalog.reading import Reader
 from catalog.review import Review, Reviewed
-from catalog.rows import Row, to_table
+from catalog.rows import SCHEMA
 from drawn import scene
 from support import card, encoded
 
 LABELS = ("skirts", "tops", 'hats, "caps"')
 CARD = card(labels=LABELS)
+Row = dict[str, Any]
+
+_OF_MODEL = {"model": CARD.name, "version": CARD.version}
 
 
 def row(path: str, label: str, score: float, decision: str = "review", **others: float) -> Row:
     """An answer; `others` are further labels with their scores."""
-    return Row(path, label, score, ((label, score), *others.items()), decision, CARD.name, CARD.version, None, None)
+    top = [{"label": name, "score": value} for name, value in ((label, score), *others.items())]
+    return _OF_MODEL | {"path": path, "label": label, "score": score, "top_k": top, "decision": decision}
 
 
 def failed(path: str, detail: str = "It ends too soon.") -> Row:
     """A photo that cannot be decoded."""
-    return Row(path, None, None, None, None, CARD.name, CARD.version, "image_truncated", detail)
+    return _OF_MODEL | {"path": path, "error": "image_truncated", "detail": detail}
 
 
 class Shop:
@@ -64,14 +70,14 @@ class Shop:
     def remove(self, path: str) -> None:
         self._file(path).unlink()
 
-    def label(self, rows: Sequence[Row]) -> None:
+    def label(self, rows: list[Row]) -> None:
         """Finish all parts; photos that are not there yet are drawn."""
         for number, each in enumerate(rows):
-            if not self._file(each.path).exists():
-                self.put(each.path, encoded(scene(number), "JPEG"))
-        self._job.begin_with((Listed(each.path, str(self._file(each.path))) for each in rows), lambda _: None)
+            if not self._file(each["path"]).exists():
+                self.put(each["path"], encoded(scene(number), "JPEG"))
+        self._job.begin_with((Listed(each["path"], str(self._file(each["path"]))) for each in rows), lambda _: None)
         for part in range(self._job.listing.parts):
-            self._job.write({part: to_table(rows[part * PART_SIZE : (part + 1) * PART_SIZE])})
+            self._job.write({part: pa.Table.from_pylist(rows[part * PART_SIZE :][:PART_SIZE], SCHEMA)})
 
     def review(self, reader: Reader | None = None) -> Reviewed:
         return Review(self.folder, self._job, CARD).write(reader or Reader(), 2, lambda _: None)

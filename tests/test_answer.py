@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from artifact.answer import answer
+from artifact.answer import answer, answers
 from support import card
 
 
@@ -20,3 +20,19 @@ def test_a_score_at_the_threshold_is_accepted_and_one_under_it_is_for_review(thr
     described = card().model_copy(update={"accept_threshold": threshold})
     result = answer(np.array([0.75, 0.125, 0.125], np.float32), described, 1)
     assert (result.decision, result.threshold) == (decision, threshold)
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 100])
+def test_many_answers_at_once_are_those_of_each_alone(top_k: int):
+    described = card().model_copy(update={"accept_threshold": 0.7})  # which no float32 is
+    tenths = (np.random.default_rng(7).integers(0, 8, (500, 3)) / 10).astype(np.float32)  # of which many are equal
+    found = answers(tenths, described, top_k)
+    for scores, ranked, best, is_accepted in zip(tenths, *found, strict=True):
+        alone = answer(scores, described, top_k)
+        labels = [described.labels[place] for place in ranked]
+        assert tuple(zip(labels, best.tolist(), strict=True)) == alone.predictions
+        assert ("accept" if is_accepted else "review") == alone.decision
+
+
+def test_of_no_photos_there_are_no_answers():
+    assert answers(np.empty((0, 3), np.float32), card(), 2).ranked.shape == (0, 2)

@@ -16,8 +16,7 @@ from typing import Any
 
 import pytest
 
-from artifact.answer import Answer
-from artifact.errors import HangtagError, JobDamaged, OutputUnwritable, PhotoMissing, StoreUnreachable
+from artifact.errors import JobDamaged, OutputUnwritable, PhotoMissing, StoreUnreachable
 from artifact.repository import Repository
 from catalog import gathered, labelling
 from catalog.classifier import Classifier
@@ -29,7 +28,7 @@ from catalog.listing import PART_SIZE
 from catalog.local import LocalEngine
 from catalog.order import Order
 from catalog.reading import Reader
-from catalog.rows import SCHEMA, Row, to_table
+from catalog.rows import SCHEMA, Found, to_table
 from catalog.sources import list_photos
 from graphs import graph
 from labelled import Classify, begun, labels, photos, repeated
@@ -73,11 +72,11 @@ class Counting(Classifier):
 
     most = now = 0
 
-    def answers(self, images: Sequence[bytes]) -> list[Answer | HangtagError]:
+    def scores(self, images: Sequence[bytes]) -> list[Found]:
         self.now += 1
         self.most = max(self.most, self.now)
         sleep(0.002)  # in which another thread would come
-        found = super().answers(images)
+        found = super().scores(images)
         self.now -= 1
         return found
 
@@ -231,11 +230,14 @@ def test_where_the_store_is_gone_what_was_done_is_kept_and_not_done_again(
 
 
 def test_parts_that_follow_each_other_share_a_file_and_come_in_order(models: Path, tmp_path: Path):
-    source, photo = repeated(tmp_path / "photos", 5 * PART_SIZE - 7), PhotoMissing("It is not there.")
+    source, missing = repeated(tmp_path / "photos", 5 * PART_SIZE - 7), PhotoMissing("It is not there.")
     with open_job(tmp_path / "labels.jsonl", order(models, source)) as job:
         begin(job)
-        rows = [Row.of(str(number), photo, card()) for number in range(job.listing.photos)]
-        tables = {part: to_table(rows[part * PART_SIZE :][:PART_SIZE]) for part in range(5)}
+        sizes = {part: job.listing.size(part) for part in range(5)}
+        tables = {
+            part: to_table([f"{part}/{place}" for place in range(size)], [missing] * size, card(), 3)
+            for part, size in sizes.items()
+        }
         job.write({part: tables[part] for part in (4, 1, 0)})
         assert job.missing() == [2, 3]
         with pytest.raises(JobDamaged, match="is gone; the same command makes it anew"):

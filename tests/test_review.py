@@ -184,7 +184,7 @@ def test_a_review_that_was_broken_off_is_not_there_and_goes_on_after_what_it_wro
     (unfinished / ".review.json-0badcafe").touch()  # killed while it wrote that
     again = Store()
     assert shop.review(again)[:2] == (20, 0)
-    assert sorted(store.reads + again.reads) == sorted(each.path for each in rows)
+    assert sorted(store.reads + again.reads) == sorted(each["path"] for each in rows)
     assert sorted(path.name for path in shop.folder.iterdir()) == [
         "index.html",
         "page",
