@@ -61,6 +61,7 @@ class Job:
             name = f"{parts[0]:06}" if len(parts) == 1 else f"{parts[0]:06}-{parts[-1]:06}"
             with written(self.folder / PARTS_FOLDER / f"{name}.parquet") as file:
                 parquet.write_table(pa.concat_tables(tables[part] for part in parts), file)
+        pa.default_memory_pool().release_unused()  # each thread that wrote would keep as much as that took
 
     def tables(self) -> Iterator[Any]:
         """The rows of all parts, in order, a table for each; raises JobDamaged."""
