@@ -70,6 +70,7 @@ def _write_parquet(tables: Iterable[Any], file: BinaryIO) -> None:
             if sum(each.num_rows for each in held) >= _GROUP_ROWS:
                 writer.write_table(pa.concat_tables(held))
                 held.clear()
+                pa.default_memory_pool().release_unused()  # so that the next group takes no more than this one did
         if held:
             writer.write_table(pa.concat_tables(held))
 

@@ -36,8 +36,8 @@ def to_table(paths: Sequence[str], found: Sequence[Found], card: ModelCard, top_
 
     It is made column by column, for as many photos as there are at once: photo by photo, small ones would wait for it.
     """
-    failed = np.array([isinstance(each, HangtagError) for each in found])
     errors = [each if isinstance(each, HangtagError) else None for each in found]
+    failed = np.array([error is not None for error in errors])
     scores = np.array([each for each in found if not isinstance(each, HangtagError)], np.float32)
     places = pa.array(np.cumsum(~failed) - 1, mask=failed)
     label, score, ranked, decision = _answered(scores.reshape(-1, len(card.labels)), card, top_k)
