@@ -44,10 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _run(name, rest)
         finally:
-            sys.stdout.flush()
+            _flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes at its end, too
         return _UNREAD
+
+
+def _flush() -> None:
+    if sys.stdout:  # None, where whoever called closed it
+        sys.stdout.flush()
 
 
 def _run(name: str, rest: Sequence[str]) -> int:
@@ -71,7 +76,7 @@ def _run(name: str, rest: Sequence[str]) -> int:
         return 1
     except KeyboardInterrupt as error:
         print(f"hangtag {name}: {str(error) or 'interrupted.'}", file=sys.stderr)
-        sys.stdout.flush()
+        _flush()
         os._exit(130)  # threads of the training stack still run, and an interpreter that ends around them can crash
 
 

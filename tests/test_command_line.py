@@ -17,3 +17,9 @@ def test_where_nobody_reads_on_it_ends_and_complains_of_nothing(arguments: list[
     ran = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert (ran.returncode, ran.stderr) == (141, b"")
+
+
+def test_where_its_output_is_closed_it_does_its_work_all_the_same(models: Path):
+    command = [*HANGTAG, "models", "list", "--models", str(models)]
+    ran = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], stderr=subprocess.PIPE, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
