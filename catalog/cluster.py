@@ -41,8 +41,8 @@ class ClusterEngine:
         """
         if not job.missing():
             return
-        done = Gathered(job)
-        with redirect_stdout(sys.stderr), connected(self._address):  # Ray prints what its nodes say
+        # Ray prints what its nodes say
+        with redirect_stdout(sys.stderr), connected(self._address), Gathered(job) as done:
             from ray.exceptions import RayError  # noqa: PLC0415 - where Ray is
 
             try:
@@ -53,8 +53,6 @@ class ClusterEngine:
             except RayError as error:
                 why = str(error).splitlines()[0]
                 raise ClusterUnavailable(f"The cluster gave the job up ({why}); the same command goes on.") from error
-            finally:
-                done.write()
 
     def _tables(self, job: Job) -> Iterator[tuple[int, Any]]:
         """The rows of each missing part, as they are ready, in any order."""

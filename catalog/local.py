@@ -57,20 +57,19 @@ class LocalEngine:
 
         Where a part cannot be written, or the store cannot be reached, what has begun is ended, and its error raised.
         """
-        groups, done = _groups(job, group_size(self._classifier)), Gathered(job)
-        threads = [Thread(target=self._work, args=(groups, done, labelled), daemon=True) for _ in range(self._threads)]
-        for thread in threads:
-            thread.start()
-        try:
-            for thread in threads:
-                thread.join()
-        except KeyboardInterrupt as interrupt:
-            self._failure = interrupt
-            raise
-        finally:
-            done.write()
-        if self._failure:
-            raise self._failure
+        groups = _groups(job, group_size(self._classifier))
+        with Gathered(job) as done:
+            work = [Thread(target=self._work, args=(groups, done, labelled), daemon=True) for _ in range(self._threads)]
+            for thread in work:
+                thread.start()
+            try:
+                for thread in work:
+                    thread.join()
+            except KeyboardInterrupt as interrupt:
+                self._failure = interrupt
+                raise
+            if self._failure:
+                raise self._failure
 
     def _work(self, groups: Iterator[_Group], done: Gathered, labelled: Callable[[int], object]) -> None:
         try:

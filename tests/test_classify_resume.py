@@ -94,6 +94,18 @@ class Awaited(Job):
         super().write(tables)
 
 
+class Full(Job):
+    """Writes the first part, and then the disk is full."""
+
+    is_full = False
+
+    def write(self, tables: Mapping[int, Any]) -> None:
+        if self.is_full:
+            raise OutputUnwritable("No space is left.")
+        self.is_full = True
+        super().write(tables)
+
+
 @pytest.fixture(scope="module")
 def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return repeated(tmp_path_factory.mktemp("catalogue"), PARTS * PART_SIZE - 7)
@@ -227,6 +239,27 @@ def test_where_the_store_is_gone_what_was_done_is_kept_and_not_done_again(
     assert rest.asked == sum(told) == len(left) * PART_SIZE - 7
     assert classify(catalogue, "--out", out)[0] == 3
     assert out.read_bytes() == undisturbed
+
+
+def interrupted_with_a_part(job: Job) -> None:
+    with Gathered(job) as done:
+        done.add(0, SCHEMA.empty_table())
+        raise KeyboardInterrupt
+
+
+def test_where_the_disk_is_full_as_well_the_first_failure_is_what_is_told(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gathered, "_SECONDS", 1e9)
+    with open_job(tmp_path / "labels.jsonl", order(models, repeated(tmp_path / "photos", 4 * PART_SIZE))) as opened:
+        begin(opened)
+        job = Full(opened.out, opened.order)
+        with pytest.raises(StoreUnreachable):
+            engine(models, Failing(after=3 * PART_SIZE + 1)).run(job, lambda _: None)
+        with pytest.raises(KeyboardInterrupt):
+            interrupted_with_a_part(job)
+        with pytest.raises(OutputUnwritable), Gathered(job) as done:
+            done.add(0, SCHEMA.empty_table())
 
 
 def test_parts_that_follow_each_other_share_a_file_and_come_in_order(models: Path, tmp_path: Path):
