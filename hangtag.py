@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import select
 import sys
 from collections.abc import Sequence
 
@@ -46,8 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             _flush()
     except BrokenPipeError:
+        if not _is_unread():
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes at its end, too
         return _UNREAD
+
+
+def _is_unread() -> bool:
+    """Whether standard output is a pipe from which nobody reads any more."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _flush() -> None:

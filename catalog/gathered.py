@@ -1,4 +1,7 @@
-"""Parts that are done and not written yet: each file costs a wait for the disk, so those of half a second share one."""
+"""Parts that are done and not written yet: each file costs a wait for the disk, so those of half a second share one.
+
+A part that is done sooner than that after a file was written waits for the next one that is done later.
+"""
 
 from contextlib import nullcontext, suppress
 from threading import Lock
@@ -8,7 +11,7 @@ from typing import Any, Self
 from artifact.errors import OutputUnwritable
 from catalog.job import Job
 
-_SECONDS = 0.5  # so much work is lost where a process dies, and the parts that it was at
+_SECONDS = 0.5
 
 
 class Gathered:

@@ -2,10 +2,13 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import hangtag
 from support import HANGTAG
 
 
@@ -23,3 +26,13 @@ def test_where_its_output_is_closed_it_does_its_work_all_the_same(models: Path):
     command = [*HANGTAG, "models", "list", "--models", str(models)]
     ran = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *command], stderr=subprocess.PIPE, check=False)
     assert (ran.returncode, ran.stderr) == (0, b"")
+
+
+def test_a_connection_that_breaks_is_told(monkeypatch: pytest.MonkeyPatch):
+    def run(_: list[str]) -> int:
+        raise BrokenPipeError("of a socket")
+
+    monkeypatch.setitem(sys.modules, "breaking", SimpleNamespace(run=run))
+    monkeypatch.setitem(hangtag.COMMANDS, "breaking", ("breaking", "break"))
+    with pytest.raises(BrokenPipeError, match="of a socket"):
+        hangtag.main(["breaking"])
