@@ -6,6 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from artifact.errors import StoreUnreachable
+from artifact.repository import Repository
+from catalog.classifier import Classifier
+from catalog.job import Job
+from catalog.listed import Listed
+from catalog.local import LocalEngine
+from catalog.order import Order
+from catalog.reading import Reader
+from catalog.sources import list_photos
 from support import HANGTAG, png
 
 Classify = Callable[..., tuple[int, str, str]]
@@ -44,3 +53,40 @@ def begun(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
         [*HANGTAG, "classify", *map(str, arguments)],
         **({"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options),
     )
+
+
+class Failing(Reader):
+    """Reads photos, until the store is gone after so many."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.asked = 0
+        self._after = after
+
+    def read(self, listed: Listed) -> bytes:
+        self.asked += 1
+        if self.asked > self._after:
+            raise StoreUnreachable("The store cannot be reached.")
+        return super().read(listed)
+
+
+def order(models: Path, source: Path, version: str = "1") -> Order:
+    """What the command asks for with this source."""
+    return Order(
+        model="tiny",
+        version=version,
+        digest=Repository(models).open("tiny", version).card.files["model.onnx"],
+        sources=(str(source),),
+        column="path",
+        top_k=5,
+        max_pixels=52_000_000,
+    )
+
+
+def begin(job: Job) -> None:
+    """List its photos."""
+    job.begin_with(list_photos(job.order.sources), lambda _: None)
+
+
+def engine(models: Path, reader: Reader | None = None) -> LocalEngine:
+    return LocalEngine(Classifier(Repository(models).open("tiny", "1")), 2, reader)
