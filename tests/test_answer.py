@@ -24,9 +24,7 @@ def test_a_score_at_the_threshold_is_accepted_and_one_under_it_is_for_review(thr
 
 @pytest.mark.parametrize("top_k", [1, 2, 100])
 def test_many_answers_at_once_are_those_of_each_alone(top_k: int):
-    labels = tuple(
-        f"label {place}" for place in range(40)
-    )  # of fewer, numpy keeps the order by chance
+    labels = tuple(f"label {place}" for place in range(40))  # of fewer, numpy keeps the order by chance
     described = card(labels=labels).model_copy(update={"accept_threshold": 0.7})  # which no float32 is
     tenths = (np.random.default_rng(7).integers(0, 8, (500, 40)) / 10).astype(np.float32)  # of which many are equal
     found = answers(tenths, described, top_k)
