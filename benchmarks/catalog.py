@@ -1,20 +1,22 @@
 """What `hangtag classify` makes of the cores it has, and whether its memory grows with the catalogue.
 
-Decode and inference of the same photos in one process are the ceiling; it and the command take turns. The command's
-rate is that of all photos but one, from its start to its end: what it takes to start is printed by itself.
+Decode and inference of the same photos in one process are the ceiling, measured just before and just after each run of
+the command. The command's rate is that of all photos but one, from its start to its end: what it takes to start is
+printed by itself.
 """
 
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import mean, median, quantiles
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from pydantic import Field
 
 from artifact.command import Options
 from artifact.repository import Artifact, Repository
-from benchmarks.cataloguing import Catalogue
+from benchmarks.cataloguing import Catalogue, Ran
 from benchmarks.ceiling import Ceiling, Pace
 from benchmarks.decode import drawn_photo
 from benchmarks.finding import Finding, report
@@ -28,12 +30,12 @@ _SIZES = ((600, 800), (2448, 3264))  # of a web shop's photos, and a phone's
 class CatalogOptions(Options):
     """Hold `hangtag classify` against decode and inference alone, on one core and on all; and its memory, by size.
 
-    Example: hangtag bench catalog --rounds 5 --seconds 10
+    Example: hangtag bench catalog --rounds 5 --seconds 4
     """
 
     models: Path = Field(Path("models"), description="the model repository")
-    rounds: int = Field(5, ge=1, description="how often ceiling and command take turns")
-    seconds: float = Field(10, gt=0, description="about how long each turn lasts")
+    rounds: int = Field(15, ge=2, description="how often ceiling and command take turns")
+    seconds: float = Field(4, gt=0, description="about how long each lasts in a turn")
     counts: list[int] = Field(
         [1_000, 10_000, 40_000, 100_000],
         min_length=2,
@@ -53,35 +55,55 @@ def run(arguments: Sequence[str]) -> int:
     return report([*found, _memory(grey, options)])
 
 
+class _Turn(NamedTuple):
+    """The ceiling before and after the command's runs: of a single photo, and of `more` besides."""
+
+    before: Pace
+    after: Pace
+    single: Ran
+    whole: Ran
+    more: int
+
+
 class _Turns:
-    """Ceiling and command by turns, on some cores."""
+    """What the command makes of some cores, turn by turn."""
 
     def __init__(self, cores: Collection[int]) -> None:
         self.cores = cores
-        self._most, self._mine, self._start = list[Pace](), list[Pace](), list[float]()
+        self._turns = list[_Turn]()
 
-    def take(self, most: Pace, mine: Pace, start: float) -> None:
-        """What one turn of each gave, and how long the command took for a single photo, seconds."""
-        self._most.append(most)
-        self._mine.append(mine)
-        self._start.append(start)
+    def take(self, turn: _Turn) -> None:
+        """One turn more."""
+        self._turns.append(turn)
 
     @property
     def rate(self) -> float:
         """Photos that the command labels in a second."""
-        return median(mine.rate for mine in self._mine)
+        return median(self._rates)
 
     @property
-    def share(self) -> float:
-        """How much of the ceiling that is."""
-        return median(mine.rate / most.rate for mine, most in zip(self._mine, self._most, strict=True))
+    def shares(self) -> list[float]:
+        """How much of the ceiling that is: the quartiles over the turns, the second of which is the median."""
+        ceilings = (mean((turn.before.rate, turn.after.rate)) for turn in self._turns)
+        return quantiles([rate / most for rate, most in zip(self._rates, ceilings, strict=True)], method="inclusive")
+
+    @property
+    def _rates(self) -> list[float]:
+        return [turn.more / (turn.whole.seconds - self._start) for turn in self._turns]
+
+    @property
+    def _start(self) -> float:
+        return median(turn.single.seconds for turn in self._turns)
 
     def __str__(self) -> str:
-        ceiling = median(most.rate for most in self._most)
-        most_ms, mine_ms = (median(pace.core_ms for pace in paces) for paces in (self._most, self._mine))
+        paces = [pace for turn in self._turns for pace in (turn.before, turn.after)]
+        most, most_ms = median(pace.rate for pace in paces), median(pace.core_ms for pace in paces)
+        mine_ms = median((turn.whole.core_seconds - turn.single.core_seconds) / turn.more * 1e3 for turn in self._turns)
+        low, share, high = self.shares
         return (
-            f"on {len(self.cores)} cores {self.rate:.0f} photos/s, ceiling {ceiling:.0f}: {self.share:.2f}; each takes "
-            f"{mine_ms:.3f} ms of a core, ceiling {most_ms:.3f}; a single one {median(self._start):.1f} s"
+            f"on {len(self.cores)} cores {self.rate:.0f} photos/s, ceiling {most:.0f}: {share:.3f} (half of the turns "
+            f"{low:.3f} to {high:.3f}); each takes {mine_ms:.3f} ms of a core, ceiling {most_ms:.3f}; "
+            f"a single one {self._start:.1f} s"
         )
 
 
@@ -95,16 +117,15 @@ def _rates(artifact: Artifact, kind: str, photos: Sequence[bytes], options: Cata
         single = Catalogue(Path(folder), photos, 1)
         catalogue = Catalogue(Path(folder), photos, 1 + round(ceiling.pace(every, 1).rate * options.seconds))
         for turns in [on_one, on_all] * options.rounds:
-            most = ceiling.pace(turns.cores, options.seconds)
-            start, ran = (
+            before = ceiling.pace(turns.cores, options.seconds / 2)
+            start, whole = (
                 each.classify(artifact.card.name, options.models, turns.cores) for each in (single, catalogue)
             )
-            more, seconds = catalogue.count - 1, ran.seconds - start.seconds
-            turns.take(most, Pace(more / seconds, (ran.core_seconds - start.core_seconds) / more * 1e3), start.seconds)
+            after = ceiling.pace(turns.cores, options.seconds / 2)
+            turns.take(_Turn(before, after, start, whole, catalogue.count - 1))
     print(f"  {on_one}\n  {on_all}\n  all cores do {on_all.rate / on_one.rate:.2f} times what one does", flush=True)
-    return Finding(
-        on_all.share >= CLAIMED_SHARE, f"{name}: {on_all.share:.2f} of the ceiling (claimed: {CLAIMED_SHARE})"
-    )
+    _, share, _ = on_all.shares
+    return Finding(share >= CLAIMED_SHARE, f"{name}: {share:.3f} of the ceiling (claimed: {CLAIMED_SHARE})")
 
 
 def _memory(artifact: Artifact, options: CatalogOptions) -> Finding:
