@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from artifact.repository import Repository
+from benchmarks import catalog
 from benchmarks.browsing import CHROMIUM
-from benchmarks.cataloguing import Catalogue
-from benchmarks.ceiling import Ceiling
+from benchmarks.cataloguing import Catalogue, Ran
+from benchmarks.ceiling import Ceiling, Pace
 from benchmarks.command import BENCHMARKS
 from support import HANGTAG, ROOT, Service, card, png, publish
 
@@ -98,6 +99,14 @@ def test_a_catalogue_and_its_ceiling_can_be_measured(models: Path, tmp_path: Pat
     ran = Catalogue(tmp_path, photos, 3).classify("tiny", models, cores)
     assert 0 < ran.core_seconds < ran.seconds * len(cores)
     assert 50 * 2**20 < ran.peak < 2**30
+
+
+def test_a_catalogues_rate_is_without_the_start_and_held_against_the_ceilings_on_both_sides():
+    turns = catalog._Turns({0})
+    for start, seconds, before in ((1.0, 11.0, 90.0), (1.0, 6.0, 290.0), (3.0, 21.0, 40.0)):
+        turns.take(catalog._Turn(Pace(before, 1.0), Pace(before + 20, 1.0), Ran(start, 1, 0), Ran(seconds, 20, 0), 950))
+    assert turns.rate == 95
+    assert turns.shares == pytest.approx([(190 / 300 + 95 / 100) / 2, 95 / 100, (95 / 100 + 47.5 / 50) / 2])
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="pages are looked at in Chromium, which is not here")
