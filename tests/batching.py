@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from support import PATIENCE, Connection, Service
+from connected import Connection
+from support import PATIENCE, Service
 
 BATCH = "/v1/models/tiny/classify-batch"
 LINES = {"Accept": "application/x-ndjson"}

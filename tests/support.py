@@ -6,7 +6,6 @@ import os
 import queue
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
@@ -16,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
-from http.client import parse_headers
 from pathlib import Path
 from typing import Any, Self
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -35,6 +33,7 @@ from artifact.golden import GOLDEN_FILE, GoldenSamples
 from artifact.pixels import decode
 from artifact.repository import MODEL_FILE, REPORT_FILE, Repository
 from artifact.session import CARD_DIGEST_KEY, CARD_KEY, Session
+from connected import PATIENCE, HeldRequest
 from graphs import SPEC, graph
 from service.keys.file import KeysFile
 from service.keys.key import Scope, make
@@ -43,7 +42,6 @@ ROOT = Path(__file__).parent.parent
 LABELS = ("dark", "middle", "light")
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
 OnShelf = Callable[..., tuple[int, str, str]]
-PATIENCE = 60  # seconds until a test that waits for an event gives up
 CLASSIFY = "/v1/models/tiny/classify"
 OPERATOR_KEY = "hangtag_0badcafe_" + 64 * "0"
 OPERATOR = {"Authorization": f"Bearer {OPERATOR_KEY}"}
@@ -298,7 +296,7 @@ class Service:
         [new] = set(self.workers()) - others
         return new
 
-    def begin(self, image: bytes, model: str = "tiny") -> "HeldRequest":
+    def begin(self, image: bytes, model: str = "tiny") -> HeldRequest:
         """Start a request and hold its body back; when this returns, the service has let it in."""
         return HeldRequest(self.url, f"/v1/models/{model}/classify", image)
 
@@ -310,70 +308,6 @@ class Service:
             self.signal(signal.SIGTERM)
             self.wait()
         self._process.stdout.close()
-
-
-class Connection:
-    """A bare HTTP/1.1 connection, for requests that no client library would send."""
-
-    def __init__(self, url: str) -> None:
-        address = httpx.URL(url)
-        self._socket = socket.create_connection((address.host, address.port), PATIENCE)
-        self._answers = self._socket.makefile("rb")
-
-    def post(self, path: str, **headers: str) -> None:
-        """Send the head of a request."""
-        lines = [f"POST {path} HTTP/1.1", "Host: x", *(f"{k.replace('_', '-')}: {v}" for k, v in headers.items())]
-        self.send("\r\n".join([*lines, "\r\n"]).encode())
-
-    def send(self, data: bytes) -> None:
-        self._socket.sendall(data)
-
-    def answer(self) -> tuple[int, dict[str, Any]]:
-        """The status and the JSON of the next answer, whose `headers` are kept; `100 Continue` has no JSON."""
-        status = int(self._answers.readline().split()[1])
-        self.headers = parse_headers(self._answers)
-        body = self._answers.read(int(self.headers.get("content-length", 0)))
-        is_json = "json" in self.headers.get_content_type()
-        return status, json.loads(body) if is_json else {}
-
-    def answer_to_head(self) -> tuple[int, dict[str, str]]:
-        """The status and the headers of the next answer, which has no body, but those that are of each answer alone."""
-        status = int(self._answers.readline().split()[1])
-        headers = parse_headers(self._answers)
-        del headers["x-request-id"], headers["date"]
-        return status, dict(headers)
-
-    def is_over(self) -> bool:
-        """Whether the service ends the connection, and says nothing more."""
-        try:
-            return not self._answers.read()
-        except ConnectionResetError:
-            return True
-
-    def hang_up(self) -> None:
-        self._answers.close()
-        self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.hang_up()
-
-
-class HeldRequest(Connection):
-    """A request whose body waits to be sent; `100 Continue` comes when the service reads the body."""
-
-    def __init__(self, url: str, path: str, image: bytes) -> None:
-        super().__init__(url)
-        self._image = image
-        self.post(path, Content_Type="image/png", Content_Length=str(len(image)), Expect="100-continue")
-        assert self.answer() == (100, {})
-
-    def finish(self) -> tuple[int, dict[str, Any]]:
-        """Send the body; gives the status and the JSON of the answer."""
-        self.send(self._image)
-        return self.answer()
 
 
 def code(response: httpx.Response) -> tuple[int, str]:

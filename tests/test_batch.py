@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from batching import BATCH, END, FORM, LINES, ZIP, Batch, ask, form, items, part, told
-from support import Connection, Service, code, encoded, packed, png
+from connected import Connection
+from support import Service, code, encoded, packed, png
 
 MIXED = {
     "dark.png": png(0),

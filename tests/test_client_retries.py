@@ -12,8 +12,9 @@ import pytest
 
 from answering import ANSWER, OK, answering, refusal, takes
 from artifact.errors import AnswerLate, ProblemAnswered, ServiceUnreachable
+from connected import HeldRequest
 from service.client import AsyncClient, Client
-from support import PATIENCE, HeldRequest, Service, eventually, png
+from support import PATIENCE, Service, eventually, png
 
 
 def finish_when_refused(held: HeldRequest, service: Service) -> threading.Thread:

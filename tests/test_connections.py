@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from support import CLASSIFY, Connection, Service, code, eventually, png, publish
+from connected import Connection
+from support import CLASSIFY, Service, code, eventually, png, publish
 
 PAGE = b"<p>what it was trained on"
 REPORT = "/v1/models/tiny/report"

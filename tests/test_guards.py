@@ -10,7 +10,8 @@ import httpx
 import psutil
 import pytest
 
-from support import CLASSIFY, ROOT, Connection, Service, code, eventually, png
+from connected import Connection
+from support import CLASSIFY, ROOT, Service, code, eventually, png
 
 POST = b"POST %s HTTP/1.1\r\nHost: x\r\n" % CLASSIFY.encode()
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"

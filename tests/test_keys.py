@@ -13,12 +13,13 @@ import httpx
 import pytest
 
 import hangtag
+from connected import Connection
 from keyed import RELOAD, Keyed
 from service.keys.command import SUBCOMMANDS
 from service.keys.file import KeysFile
 from service.scopes import scope_needed
 from service.settings import Settings
-from support import CLASSIFY, HANGTAG, OPERATOR, PATIENCE, Connection, Service, code, eventually, new_key, operated, png
+from support import CLASSIFY, HANGTAG, OPERATOR, PATIENCE, Service, code, eventually, new_key, operated, png
 
 EVERY = "0.0.0.0"  # noqa: S104 - what is tried
 Keys = dict[str, dict[str, str]]

@@ -16,11 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Message, Receive, Scope, Send
 
 from benchmarks.client import Target, closed_loop
+from connected import Connection
 from graphs import graph, slow
 from service.line import LINE, Line
 from service.metrics import Metrics
 from service.telemetry import Telemetry
-from support import CLASSIFY, Connection, Service, card, eventually, png, publish
+from support import CLASSIFY, Service, card, eventually, png, publish
 
 ROUTE = "/v1/models/{model}/classify"
 OUTCOMES = {200: "ok", 413: "invalid", 422: "invalid", 429: "rejected", 504: "expired"}

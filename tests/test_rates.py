@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from limits import parse
 
+from connected import Connection
 from keyed import Keyed
 from open_inference import INFER, image, post
 from service.client import Client
 from service.rates import Bucket
-from support import CLASSIFY, PATIENCE, ROOT, Connection, code, png
+from support import CLASSIFY, PATIENCE, ROOT, code, png
 
 TIMES = st.lists(st.floats(0, 3), max_size=60)
 

@@ -8,7 +8,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from support import CLASSIFY, Connection, Service, code, encoded, png
+from connected import Connection
+from support import CLASSIFY, Service, code, encoded, png
 
 
 def bomb(width: int, height: int) -> bytes:

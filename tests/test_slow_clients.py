@@ -12,8 +12,9 @@ import httpx
 import psutil
 import pytest
 
+from connected import Connection
 from graphs import graph, slow
-from support import CLASSIFY, Connection, Service, code, eventually, png, publish
+from support import CLASSIFY, Service, code, eventually, png, publish
 
 PAGE = b"<p>" * 3_000_000  # more than the system keeps for a client that does not read
 STALLED = 0.5  # seconds

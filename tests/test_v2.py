@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from artifact.rollout import Rollout
+from connected import Connection
 from graphs import failing_at, graph, slow
 from open_inference import (
     INFER,
@@ -30,7 +31,7 @@ from service.metrics import Metrics
 from service.telemetry import Telemetry
 from service.terms import Terms
 from service.v2.request import InferRequest
-from support import LABELS, Connection, Service, card, eventually, png, publish
+from support import LABELS, Service, card, eventually, png, publish
 
 SHADES = (0, 128, 255)
 

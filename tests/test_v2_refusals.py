@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from artifact.errors import RequestError
+from connected import Connection
 from graphs import SPEC
 from open_inference import INFER, JSON_LENGTH, ask, elements, image, in_binary, photos, pixels, post, refusal, scores
 from service.v2.images import images_of
 from service.v2.request import InferRequest
-from support import Connection, Service, png
+from support import Service, png
 
 PHOTO = png(0)
 NESTED = pixels(0).tolist()

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from connected import Connection
 from graphs import graph, slow
-from support import CLASSIFY, Connection, Service, code, encoded, eventually, png, publish
+from support import CLASSIFY, Service, code, encoded, eventually, png, publish
 
 
 def arrived(running: Service) -> float:

@@ -7,8 +7,9 @@ import httpx
 import pytest
 
 from browser import Page
+from connected import Connection
 from service.website import FILES, PAGES
-from support import ROOT, Connection, Service, code
+from support import ROOT, Service, code
 
 WEB = ROOT / "service" / "web"
 HELD = sorted(path for path in WEB.rglob("*") if path.is_file())

@@ -3,18 +3,37 @@
 import os
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from graphs import deaf_at, graph
+from loaded import Load
 from support import HANGTAG, PATIENCE, Service, begun_to_read, eventually, png, publish
+
+BAD = png(77)  # what the model of `two` never comes back from
+
+asleep = threading.Event()  # nobody sets it: where time itself is what is waited for
 
 
 @pytest.fixture
 def both(models: Path) -> Iterator[Service]:
     """A service of two workers, both ready."""
     with Service(models, "--workers", "2", "--cache-bytes", "0") as running:
+        running.wait_for_workers(2)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Two workers of five runners; each test leaves two that answer."""
+    root = tmp_path_factory.mktemp("models")
+    publish(root, model=graph(extra=deaf_at(77)))
+    options = ("--workers", "2", "--runners", "5", "--max-batch", "1", "--cache-bytes", "0", "--stuck-seconds", "1.2")
+    with Service(root, *options) as running:
         running.wait_for_workers(2)
         yield running
 
@@ -103,3 +122,64 @@ def test_workers_without_a_model_stop_the_service_with_their_own_words(tmp_path:
     assert refused.returncode == 1
     assert "holds no model" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_workers_are_not_killed_while_they_wait_for_a_collector_that_is_silent(models: Path, silent: str):
+    options = ("--workers", "2", "--stuck-seconds", "0.4", "--otlp-endpoint", silent)
+    with Service(models, *options) as running:
+        running.wait_for_workers(2)
+        for _ in range(8):  # so that both have something to tell
+            assert running.classify(png(255)).status_code == 200
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0
+        assert "stands still" not in running.log
+
+
+def test_a_worker_that_is_killed_under_load_costs_nobody_anything_who_asks_when_it_is_gone(two: Service):
+    killed = two.workers()[0]
+    joined = two.log.count("startup complete")
+    with Load(two, clients=8) as before:
+        os.kill(killed, signal.SIGKILL)
+        two.wait_for(rf"worker {killed} was killed by (signal 9)")
+        with Load(two, clients=8) as after:
+            two.wait_for_workers(joined + 1)
+            after.goes_on()
+    assert after.outcomes.keys() == {200}
+    # While it was dying, the kernel may have let in who tried again: it closes the sockets of a process one by one.
+    assert before.outcomes.keys() <= {200, "ReadError", "RemoteProtocolError", "unconnected"}
+
+
+def test_a_worker_that_stands_still_is_killed_and_replaced(two: Service):
+    stopped = two.workers()[0]
+    joined = two.log.count("startup complete")
+    os.kill(stopped, signal.SIGSTOP)
+    started = time.monotonic()
+    two.wait_for(f"worker {stopped} (stands still); it is killed")
+    assert time.monotonic() - started < 5
+    two.wait_for_workers(joined + 1)
+    assert stopped not in two.workers()
+    assert len(two.workers()) == 2
+
+
+def test_a_machine_that_slept_finds_all_its_workers_well(two: Service):
+    everybody = [two.pid, *two.workers()]
+    for process in everybody:
+        os.kill(process, signal.SIGSTOP)
+    asleep.wait(1.5)
+    for process in everybody:
+        os.kill(process, signal.SIGCONT)
+    asleep.wait(1.5)  # in which it would be noticed
+    assert [two.pid, *two.workers()] == everybody
+    assert two.classify(png(255)).status_code == 200
+
+
+def test_a_worker_that_has_lost_too_many_threads_is_replaced(two: Service):
+    joined = two.log.count("startup complete")
+    asking = [threading.Thread(target=two.classify, args=(BAD,)) for _ in range(5)]  # so one of the two gets three
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    two.wait_for(r"worker \d+ (gave up); another one takes its place")
+    two.wait_for_workers(joined + 1)
+    assert two.classify(png(255)).status_code == 200

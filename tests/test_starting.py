@@ -1,4 +1,4 @@
-"""Starting, failing to start, and stopping, as an operator sees it."""
+"""Starting, and failing to start, as an operator sees it."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import pytest
 
 from graphs import graph, slow
 from service.settings import Settings
-from support import HANGTAG, PATIENCE, ROOT, Service, card, eventually, png, publish
+from support import HANGTAG, PATIENCE, ROOT, Service, card, png, publish
 
 
 def hangtag(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,43 +24,6 @@ def hangtag(*arguments: str | Path, **environment: str) -> subprocess.CompletedP
         check=False,
         env=os.environ | environment,
     )
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_on_a_signal_ready_turns_503_while_requests_are_still_answered_and_the_exit_code_is_0(
-    models: Path, number: signal.Signals
-):
-    with Service(models, "--drain-seconds", "30") as running:
-        running.signal(number)
-        eventually(lambda: httpx.get(f"{running.url}/health/ready").status_code == 503)
-        assert httpx.get(f"{running.url}/health/ready").json()["status"] == "draining"
-        assert httpx.get(f"{running.url}/health/live").status_code == 200
-        answered = running.classify(png(0))
-        assert answered.status_code == 200
-        assert answered.headers["connection"] == "close"
-        running.signal(number)  # the second one cuts the draining short
-        assert running.wait() == 0
-
-
-def test_a_request_that_was_let_in_is_answered_though_the_service_stops(models: Path):
-    with Service(models) as running, running.begin(png(255)) as held:
-        running.signal(signal.SIGTERM)
-        running.wait_for(r"(Waiting for connections to close)")
-        with pytest.raises(httpx.ConnectError):
-            running.classify(png(0))
-        status, answer = held.finish()
-        assert status == 200
-        assert answer["predictions"][0]["label"] == "light"
-        assert running.wait() == 0
-
-
-def test_a_client_that_never_ends_its_request_cannot_keep_the_service_from_stopping(models: Path):
-    with Service(models, "--shutdown-seconds", "0.3") as running, running.begin(png(255)) as held:
-        running.signal(signal.SIGTERM)
-        status, problem = held.answer()
-        assert (status, problem["code"]) == (503, "draining")
-        assert running.wait() == 1
-    assert "Traceback" not in running.log
 
 
 def test_a_signal_while_models_load_leaves_the_rest_unloaded(tmp_path: Path):
