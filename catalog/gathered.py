@@ -1,4 +1,4 @@
-"""Parts that are done and not written yet: each file costs a wait for the disk, so those of half a second share one.
+"""Parts that are done and not written yet: each file costs a wait for the disk, so those of two seconds share one.
 
 A part that is done sooner than that after a file was written waits for the next one that is done later.
 """
@@ -11,7 +11,7 @@ from typing import Any, Self
 from artifact.errors import OutputUnwritable
 from catalog.job import Job
 
-_SECONDS = 0.5
+_SECONDS = 2.0
 
 
 class Gathered:

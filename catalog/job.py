@@ -16,6 +16,7 @@ from artifact.files import replace, sync
 from catalog.listed import Listed
 from catalog.listing import PART_SIZE, Listing
 from catalog.order import Order
+from catalog.rows import REPEATED
 from catalog.summary import Summary
 from catalog.whole import alone, remove_unfinished, writing, written
 
@@ -60,7 +61,7 @@ class Job:
         for parts in _runs(tables):
             name = f"{parts[0]:06}" if len(parts) == 1 else f"{parts[0]:06}-{parts[-1]:06}"
             with written(self.folder / PARTS_FOLDER / f"{name}.parquet") as file:
-                parquet.write_table(pa.concat_tables(tables[part] for part in parts), file)
+                parquet.write_table(pa.concat_tables(tables[part] for part in parts), file, use_dictionary=REPEATED)
         pa.default_memory_pool().release_unused()  # each thread that wrote would keep as much as that took
 
     def tables(self) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 from pyarrow import parquet
 
-from catalog.rows import SCHEMA
+from catalog.rows import REPEATED, SCHEMA
 from catalog.whole import written
 
 # What a spreadsheet takes for a formula, or drops at the beginning of one; and the sign that keeps it from that.
@@ -63,7 +63,7 @@ def _write_jsonl(tables: Iterable[Any], file: BinaryIO) -> None:
 
 
 def _write_parquet(tables: Iterable[Any], file: BinaryIO) -> None:
-    with parquet.ParquetWriter(file, SCHEMA) as writer:
+    with parquet.ParquetWriter(file, SCHEMA, use_dictionary=REPEATED) as writer:
         held = list[Any]()
         for table in tables:
             held.append(table)

@@ -27,6 +27,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+# Where values repeat, Parquet had better hold each once; to look whether paths and scores do takes as long as the rest.
+REPEATED = ["label", "top_k.list.element.label", "decision", "model", "version", "error"]
+
 Scores = NDArray[np.float32]
 Found = Scores | HangtagError  # of a photo: float32 [K], or why there are none
 

@@ -167,7 +167,7 @@ def test_the_first_part_is_written_at_once_and_others_together_when_it_is_time(
         done.write()
         assert [done.add(part, nothing) for part in (1, 2)] == [False, False]
         assert job.missing() == [1, 2, 3, 4]
-        clock[0] += 0.5
+        clock[0] += 2
         assert [done.add(part, nothing) for part in (3, 4)] == [True, False]
         done.write()
         assert {path.stem for path in (job.folder / "parts").iterdir()} == {"000000", "000001-000004"}
