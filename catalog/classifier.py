@@ -45,30 +45,32 @@ class Classifier:
 
     def scores(self, images: Sequence[bytes]) -> list[Found]:
         """The scores of each encoded photo, in order, or the ImageError or InferenceFailed that is its own."""
-        decoded = [self._decode(image) for image in images]
-        pixels = [each for each in decoded if not isinstance(each, ImageError)]
+        pixels = np.empty((len(images), *self.card.input.shape), np.uint8)
+        errors = dict[int, ImageError]()  # by place
+        for place, image in enumerate(images):
+            try:
+                pixels[place - len(errors)] = decode(image, self.card.input, max_pixels=self._max_pixels)
+            except ImageError as error:
+                errors[place] = error
+        pixels = pixels[: len(images) - len(errors)]
         batches = (pixels[start : start + self.max_batch] for start in range(0, len(pixels), self.max_batch))
-        scores = (each for batch in batches for each in self._run(batch))
-        return [each if isinstance(each, ImageError) else next(scores) for each in decoded]
+        found = [each for batch in batches for each in self._run(batch)]
+        for place in errors:
+            found.insert(place, errors[place])
+        return found
 
     def rows(self, photos: Sequence[Listed], found: Sequence[Found]) -> Any:
         """The rows of photos, a table, from what was found of each."""
         return to_table([listed.path for listed in photos], found, self.card, self._top_k)
 
-    def _decode(self, image: bytes) -> Pixels | ImageError:
+    def _run(self, pixels: Pixels) -> list[Found]:
+        """The scores of each photo of [N, H, W, C]; if the model fails on all together, each is tried alone."""
         try:
-            return decode(image, self.card.input, max_pixels=self._max_pixels)
-        except ImageError as error:
-            return error
-
-    def _run(self, pixels: list[Pixels]) -> list[Found]:
-        """The scores of each photo; if the model fails on all together, each is tried alone."""
-        try:
-            found = self._session.run(pixels[0][np.newaxis] if len(pixels) == 1 else np.stack(pixels))
+            found = self._session.run(pixels)
         except Exception:  # noqa: BLE001 - onnxruntime's exceptions have no common base but this
             if len(pixels) == 1:
                 return [InferenceFailed("The model failed on this photo.")]
-            return [scores for each in pixels for scores in self._run([each])]
+            return [scores for each in pixels for scores in self._run(each[np.newaxis])]
         are_numbers = np.logical_and.reduce(np.isfinite(found), axis=1)  # each of them by itself would take 3 µs
         return [
             each if is_number else InferenceFailed("The model's scores of this photo are no numbers.")

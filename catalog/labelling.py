@@ -20,8 +20,6 @@ _GROUP = 16  # photos that a thread takes at least: more cost each less, and lea
 _HELD_BYTES = 4 * 2**20  # of photos that were read and not answered; one photo more may be
 _SLOW_SECONDS = 0.0005  # for a photo to be read: it comes from no memory, and a core that waits for it stands idle
 
-Read = bytes | PhotoError
-
 
 class Turns:
     """Who may use the cores; a thread keeps its turn for as long as it can, since what it works with is in its caches.
@@ -60,23 +58,26 @@ def label(photos: Sequence[Listed], reader: Reader, classifier: Classifier, turn
 
     Which photos run together depends on the photos alone, so that the same ones get the same scores, whoever asks.
     """
-    reads = (_data(listed, reader) for listed in photos)
     found = list[Found]()
     while len(found) < len(photos):
-        held = _held(reads, turns)
+        held = _held(photos[len(found) :], reader, turns)
         scores = iter(classifier.scores([data for data in held if isinstance(data, bytes)]))
         found += [next(scores) if isinstance(data, bytes) else data for data in held]
     return found
 
 
-def _held(reads: Iterator[Read], turns: Turns) -> list[Read]:
-    """The next photos, as many together as may be held; once one came slowly, the others are read without a turn."""
-    held, size, is_aside = list[Read](), 0, False
+def _held(photos: Sequence[Listed], reader: Reader, turns: Turns) -> list[bytes | PhotoError]:
+    """The first of these, as many as may be held; once one came slowly, the others are read without a turn."""
+    held, size, is_aside = list[bytes | PhotoError](), 0, False
     with ExitStack() as reading:
         before = perf_counter()
-        for data in reads:
-            held.append(data)
-            size += len(data) if isinstance(data, bytes) else 0
+        for listed in photos:
+            try:
+                data = reader.read(listed)
+                held.append(data)
+                size += len(data)
+            except PhotoError as error:
+                held.append(error)
             if size >= _HELD_BYTES:
                 break
             now = perf_counter()
@@ -85,10 +86,3 @@ def _held(reads: Iterator[Read], turns: Turns) -> list[Read]:
                 is_aside = True
             before = now
     return held
-
-
-def _data(listed: Listed, reader: Reader) -> Read:
-    try:
-        return reader.read(listed)
-    except PhotoError as error:
-        return error
