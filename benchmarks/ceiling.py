@@ -52,8 +52,10 @@ class Ceiling:
         return Pace(done / (perf_counter() - started), (process_time() - before) / done * 1e3)
 
     def _run(self, start: int) -> None:
-        photos = (self._photos[place % len(self._photos)] for place in range(start, start + self.batch))
-        self._session.run(np.stack([decode(photo, self._spec) for photo in photos]))
+        pixels = np.empty((self.batch, *self._spec.shape), np.uint8)
+        for place in range(self.batch):
+            pixels[place] = decode(self._photos[(start + place) % len(self._photos)], self._spec)
+        self._session.run(pixels)
 
 
 @contextmanager

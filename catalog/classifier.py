@@ -12,7 +12,7 @@ from artifact.pixels import DEFAULT_MAX_PIXELS, decode
 from artifact.repository import Artifact
 from artifact.session import Session
 from catalog.listed import Listed
-from catalog.rows import Found, to_table
+from catalog.rows import Found, kept, to_table
 
 Pixels = NDArray[np.uint8]
 
@@ -51,7 +51,7 @@ class Classifier:
             try:
                 pixels[place - len(errors)] = decode(image, self.card.input, max_pixels=self._max_pixels)
             except ImageError as error:
-                errors[place] = error
+                errors[place] = kept(error)
         pixels = pixels[: len(images) - len(errors)]
         batches = (pixels[start : start + self.max_batch] for start in range(0, len(pixels), self.max_batch))
         found = [each for batch in batches for each in self._run(batch)]

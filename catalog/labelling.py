@@ -11,7 +11,7 @@ from artifact.errors import PhotoError
 from catalog.classifier import Classifier
 from catalog.listed import Listed
 from catalog.reading import Reader
-from catalog.rows import Found
+from catalog.rows import Found, kept
 
 THREADS = 8  # for each core; those that have no turn wait for photos that come slowly, or are not needed
 
@@ -77,7 +77,7 @@ def _held(photos: Sequence[Listed], reader: Reader, turns: Turns) -> list[bytes 
                 held.append(data)
                 size += len(data)
             except PhotoError as error:
-                held.append(error)
+                held.append(kept(error))
             if size >= _HELD_BYTES:
                 break
             now = perf_counter()

@@ -1,7 +1,7 @@
 """The rows of the output: what became of each photo."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,13 @@ REPEATED = ["label", "top_k.list.element.label", "decision", "model", "version",
 
 Scores = NDArray[np.float32]
 Found = Scores | HangtagError  # of a photo: float32 [K], or why there are none
+
+_Error = TypeVar("_Error", bound=HangtagError)
+
+
+def kept(error: _Error) -> _Error:
+    """The same error, without where it was raised: as long as it is kept, that keeps all that was in hand there."""
+    return type(error)(*error.args)
 
 
 def to_table(paths: Sequence[str], found: Sequence[Found], card: ModelCard, top_k: int) -> Any:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,10 @@ def labels(out: Path) -> list[str | None]:
     return [row["label"] for row in rows(out)]
 
 
-def begun(*arguments: str | Path, **options: Any) -> "subprocess.Popen[str]":
+def begun(*arguments: str | Path, program: Sequence[str] = HANGTAG, **options: Any) -> "subprocess.Popen[str]":
     """A real `hangtag classify` that runs."""
     return subprocess.Popen(
-        [*HANGTAG, "classify", *map(str, arguments)],
+        [*program, "classify", *map(str, arguments)],
         **({"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True} | options),
     )
 

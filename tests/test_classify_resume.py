@@ -6,9 +6,11 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import termios
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,13 @@ from labelled import Classify, Failing, begin, begun, engine, labels, order, pho
 from support import PATIENCE, eventually, publish
 
 PARTS = 16
+
+# The command, which writes what it has every twentieth of a second, so that it is killed between files.
+HURRIED = (
+    sys.executable,
+    "-c",
+    "import sys; import hangtag; from catalog import gathered; gathered._SECONDS = 0.05; sys.exit(hangtag.main())",
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +46,28 @@ def undisturbed(classify: Classify, catalogue: Path, tmp_path: Path) -> bytes:
     return out.read_bytes()
 
 
+def has_come_to(files: int, parts: Path, process: "subprocess.Popen[str]") -> bool:
+    """Whether there are so many files of parts, or the command has ended."""
+    return process.poll() is not None or (parts.exists() and len([*parts.glob("0*")]) >= files)
+
+
 def test_killed_at_random_moments_it_writes_what_an_undisturbed_run_writes(
     classify: Classify, catalogue: Path, models: Path, undisturbed: bytes, tmp_path: Path
 ):
-    out = tmp_path / "labels.jsonl"
-    command = (catalogue, "--model", "tiny", "--models", models, "--out", out)
-    chance = random.Random(7)  # noqa: S311 - so that a round that fails can be had again
-    for _ in range(5):
-        with begun(*command) as process:
-            folder = tmp_path / "labels.jsonl.job"
-            eventually(lambda: folder.exists() or process.poll() is not None)  # noqa: B023 - called at once
-            try:
-                process.wait(chance.uniform(0, 0.6))
-            except subprocess.TimeoutExpired:
-                process.kill()
+    out, parts = tmp_path / "labels.jsonl", tmp_path / "labels.jsonl.job" / "parts"
+    chance, ends = random.Random(7), list[int]()  # noqa: S311 - so that a round that fails can be had again
+    for gets_on in (0, 1) * 3:
+        files = (len([*parts.glob("0*")]) + 1) * gets_on
+        with begun(catalogue, "--model", "tiny", "--models", models, "--out", out, program=HURRIED) as process:
+            eventually(partial(has_come_to, files, parts, process))
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0, 0.3))
+            process.kill()
             said = process.communicate()[0]
-        assert process.returncode in (-signal.SIGKILL, 3), said
+        ends.append(process.returncode)
+        assert ends[-1] in (-signal.SIGKILL, 3), said
         assert not out.exists() or out.read_bytes() == undisturbed
+    assert -signal.SIGKILL in ends
     assert classify(catalogue, "--out", out)[0] == 3
     assert out.read_bytes() == undisturbed
     assert {path.name for path in (tmp_path / "labels.jsonl.job").iterdir()} == {"job.json", "summary.json"}

@@ -6,7 +6,9 @@ from threading import Barrier, local
 from time import sleep
 from typing import Any
 
+import numpy as np
 import pytest
+from pyarrow import parquet
 
 from artifact.errors import JobDamaged, OutputUnwritable, PhotoMissing, StoreUnreachable
 from artifact.repository import Repository
@@ -19,8 +21,9 @@ from catalog.listed import Listed
 from catalog.listing import PART_SIZE
 from catalog.local import LocalEngine
 from catalog.order import Order
+from catalog.output import write_output
 from catalog.reading import Reader
-from catalog.rows import SCHEMA, Found, to_table
+from catalog.rows import REPEATED, SCHEMA, Found, to_table
 from labelled import Failing, begin, engine, order, repeated
 from support import PATIENCE, card
 
@@ -167,7 +170,23 @@ def test_the_first_part_is_written_at_once_and_others_together_when_it_is_time(
         done.write()
         assert [done.add(part, nothing) for part in (1, 2)] == [False, False]
         assert job.missing() == [1, 2, 3, 4]
-        clock[0] += 2
-        assert [done.add(part, nothing) for part in (3, 4)] == [True, False]
+        clock[0] += 1.9
+        assert not done.add(3, nothing)
+        clock[0] += 0.1
+        assert done.add(4, nothing)
         done.write()
         assert {path.stem for path in (job.folder / "parts").iterdir()} == {"000000", "000001-000004"}
+
+
+def test_parquet_holds_once_what_repeats_and_looks_for_nothing_else_that_might(models: Path, tmp_path: Path):
+    paths, found = ["a.png", "b.png"], [np.array([0.75, 0.25, 0.0], np.float32), PhotoMissing("It is not there.")]
+    table = to_table(paths, found, card(), 3)
+    write_output([table], tmp_path / "output.parquet")
+    with open_job(tmp_path / "labels.jsonl", order(models, repeated(tmp_path / "photos", 1))) as job:
+        begin(job)
+        job.write({0: table})
+        for path in (tmp_path / "output.parquet", job.folder / "parts" / "000000.parquet"):
+            group = parquet.ParquetFile(path).metadata.row_group(0)
+            columns = [group.column(place) for place in range(group.num_columns)]
+            held_once = {column.path_in_schema for column in columns if column.has_dictionary_page}
+            assert held_once == set(REPEATED)

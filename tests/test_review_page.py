@@ -136,7 +136,7 @@ def test_names_are_only_text(page: Page):
 def test_pictures_are_shown_whatever_the_photo_is_and_only_those_that_are_near(page: Page):
     page.set_viewport_size({"width": 360, "height": 800})
     page.reload()
-    page.wait_for_function("document.images[1].naturalWidth === 320")
+    expect(page.locator("img").nth(1)).to_have_js_property("naturalWidth", 320)
     assert page.evaluate("[...document.images].filter((image) => image.complete).length") < ON_A_PAGE
 
 
