@@ -11,10 +11,10 @@ from artifact.errors import JobDamaged
 from catalog.listed import Listed
 from catalog.whole import written
 
-PART_SIZE = 256  # photos; as many are done twice, or a few times as many, where a job was broken off
+PART_SIZE = 256  # photos; what is done twice, where a job was broken off, is so many or several times as many
 
 _SCHEMA = pa.schema([(field, pa.string()) for field in Listed._fields])
-_PACKED = pa.ipc.IpcWriteOptions(compression="lz4")  # names in a row are much alike; zstd takes thrice as long
+_PACKED = pa.ipc.IpcWriteOptions(compression="lz4")  # names in a row are much alike; by zstd a list takes twice as long to write
 
 
 class Listing:
