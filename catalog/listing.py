@@ -14,7 +14,7 @@ from catalog.whole import written
 PART_SIZE = 256  # photos; what is done twice, where a job was broken off, is so many or several times as many
 
 _SCHEMA = pa.schema([(field, pa.string()) for field in Listed._fields])
-_PACKED = pa.ipc.IpcWriteOptions(compression="lz4")  # names in a row are much alike; by zstd a list takes twice as long to write
+_PACKED = pa.ipc.IpcWriteOptions(compression="lz4")  # names in a row are much alike; zstd takes twice as long
 
 
 class Listing:
