@@ -55,8 +55,8 @@ class Classifier:
         pixels = pixels[: len(images) - len(errors)]
         batches = (pixels[start : start + self.max_batch] for start in range(0, len(pixels), self.max_batch))
         found = [each for batch in batches for each in self._run(batch)]
-        for place in errors:
-            found.insert(place, errors[place])
+        for place, each in errors.items():
+            found.insert(place, each)
         return found
 
     def rows(self, photos: Sequence[Listed], found: Sequence[Found]) -> Any:

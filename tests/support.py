@@ -43,6 +43,7 @@ LABELS = ("dark", "middle", "light")
 HANGTAG = (sys.executable, str(ROOT / "hangtag.py"))
 OnShelf = Callable[..., tuple[int, str, str]]
 CLASSIFY = "/v1/models/tiny/classify"
+asleep = threading.Event()  # nobody sets it: where time itself is what is waited for
 OPERATOR_KEY = "hangtag_0badcafe_" + 64 * "0"
 OPERATOR = {"Authorization": f"Bearer {OPERATOR_KEY}"}
 

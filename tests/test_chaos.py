@@ -21,9 +21,7 @@ from service.hosting import Hosting
 from service.metrics import Metrics
 from service.pulse import Pulse
 from service.settings import Settings
-from support import CLASSIFY, PATIENCE, ROOT, Service, card, code, eventually, png, publish
-
-asleep = threading.Event()  # nobody sets it: where time itself is what is waited for
+from support import CLASSIFY, PATIENCE, ROOT, Service, asleep, card, code, eventually, png, publish
 
 BAD = png(77)  # what the models below never come back from
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -16,11 +15,9 @@ from connected import Connection
 from graphs import endless_at, graph
 from loaded import Load
 from service.closing import let_nobody_knock, waiting
-from support import CLASSIFY, Service, begun_to_read, card, eventually, png, publish
+from support import CLASSIFY, Service, asleep, begun_to_read, card, eventually, png, publish
 
 HEAD = f"POST {CLASSIFY} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(png(255))}\r\n\r\n".encode()
-
-asleep = threading.Event()  # nobody sets it: where time itself is what is waited for
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
