@@ -236,18 +236,17 @@ def test_no_answer_is_lost_or_counted_twice_when_a_worker_is_killed_under_load(r
     def kill() -> None:
         eventually(lambda: look() > 20)
         running.kill(running.workers()[0])
+        look()
 
     with ThreadPoolExecutor(1) as elsewhere:
         killed = elsewhere.submit(kill)
         load = Target.of(running.url + CLASSIFY, [png(0), png(255)])
         seen = uvloop.run(closed_loop(load, 2, 1.5))
-        while not killed.done():
-            look()
         killed.result()
     look()
     after = counted(running) - before
-    assert len(seen.latencies) <= after[good] <= len(seen.latencies) + seen.others[0]
-    assert after[good] == after[answered]
+    # An image is counted when its scores are there, its request when the answer is: the worker may be killed between.
+    assert len(seen.latencies) <= after[answered] <= after[good] <= len(seen.latencies) + seen.others[0]
     assert totals == sorted(totals)
     assert seconds == sorted(seconds)
 
