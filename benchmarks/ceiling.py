@@ -14,6 +14,7 @@ from artifact.pixels import decode
 from artifact.repository import Artifact
 from artifact.session import Session
 
+_DECODED = 64  # before they are run: a core that goes from one to the other finds its caches cold
 _BATCHES, _SEARCHES, _SEARCH_SECONDS = (1, 4, 16), 5, 0.5  # by turns, as one alone may meet a noisy moment
 
 
@@ -37,25 +38,26 @@ class Ceiling:
         self.batch = min(core_ms, key=lambda batch: min(core_ms[batch]))  # neighbours only ever add to it
 
     def pace(self, cores: Collection[int], seconds: float) -> Pace:
-        """How fast it goes with a thread for each of the cores; each ends at least one batch."""
-        batches, started, before = count(), perf_counter(), process_time()
+        """How fast it goes with a thread for each of the cores, until each has ended what it has in hand then."""
+        turns, started, before = count(), perf_counter(), process_time()
 
-        def work(_: int) -> int:
+        def work(_: int) -> tuple[int, float]:
             done = 0
             while not done or perf_counter() < started + seconds:
-                self._run(next(batches) * self.batch)
-                done += self.batch
-            return done
+                self._run(next(turns) * _DECODED)
+                done += _DECODED
+            return done, done / (perf_counter() - started)
 
         with _on(cores), ThreadPoolExecutor(len(cores)) as pool:
-            done = sum(pool.map(work, cores))
-        return Pace(done / (perf_counter() - started), (process_time() - before) / done * 1e3)
+            done, rates = zip(*pool.map(work, cores), strict=True)
+        return Pace(sum(rates), (process_time() - before) / sum(done) * 1e3)
 
     def _run(self, start: int) -> None:
-        pixels = np.empty((self.batch, *self._spec.shape), np.uint8)
-        for place in range(self.batch):
+        pixels = np.empty((_DECODED, *self._spec.shape), np.uint8)
+        for place in range(_DECODED):
             pixels[place] = decode(self._photos[(start + place) % len(self._photos)], self._spec)
-        self._session.run(pixels)
+        for first in range(0, _DECODED, self.batch):
+            self._session.run(pixels[first : first + self.batch])
 
 
 @contextmanager

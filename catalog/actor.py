@@ -14,7 +14,7 @@ from catalog.disk import Disk, is_of_disk
 from catalog.labelling import THREADS, Turns, group_size, label
 from catalog.listed import Listed
 from catalog.reading import Reader
-from catalog.rows import SCHEMA, Found
+from catalog.rows import SCHEMA, Found, joined
 
 _PHOTOS = pa.list_(pa.struct([(field, pa.string()) for field in Listed._fields]))
 
@@ -56,10 +56,10 @@ class Labeller:
         """The rows of one part, in order."""
         size = group_size(self._classifier)
         groups = [photos[start : start + size] for start in range(0, len(photos), size)]
-        found = [each for group in self._threads.map(self._label, groups) for each in group]
+        found = joined([*self._threads.map(self._label, groups)])
         return self._classifier.rows(photos, found)
 
-    def _label(self, photos: Sequence[Listed]) -> list[Found]:
+    def _label(self, photos: Sequence[Listed]) -> Found:
         with self._turns:
             return label(photos, self._reader, self._classifier, self._turns)
 

@@ -1,27 +1,40 @@
 """From encoded photos to what a model says of them: decode and inference, all in the thread that asks, and rows."""
 
-from collections.abc import Sequence
-from typing import Any
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from artifact.device import Device, best_provider, usual_batch
-from artifact.errors import ImageError, InferenceFailed
+from artifact.errors import HangtagError, ImageError, InferenceFailed
 from artifact.pixels import DEFAULT_MAX_PIXELS, decode
 from artifact.repository import Artifact
 from artifact.session import Session
 from catalog.listed import Listed
-from catalog.rows import Found, kept, to_table
+from catalog.rows import Found, joined, kept, to_table
+
+_BLOCK = 16
 
 Pixels = NDArray[np.uint8]
+
+
+class Decoded(NamedTuple):
+    """Photos that a model can run, uint8 [N, H, W, C], and their places among others; by place, why those cannot be."""
+
+    pixels: Pixels
+    places: list[int]
+    errors: dict[int, HangtagError]
 
 
 class Classifier:
     """A model version that answers photos; any number of threads may ask, and each uses one core meanwhile.
 
-    It has answered its golden samples before it answers anybody. Who asks in another process makes one there, of the
-    same artifact. Raises GoldenMismatch, and what Session raises.
+    Photos run together by their places in the list: a batch has those of one `block` that can be decoded, so that each
+    gets the same scores whoever asks, and for how many. It has answered its golden samples before it answers anybody.
+    Who asks in another process makes one there, of the same artifact. Raises GoldenMismatch, and what Session raises.
     """
 
     def __init__(
@@ -40,39 +53,62 @@ class Classifier:
         self._session = Session(artifact.model, self.card, device=device, max_batch=batch)
         self.provider = self._session.provider
         self.max_batch = max_batch or usual_batch(self.provider)  # onnxruntime may have CUDA and not start it
+        self._nothing = Found(np.empty((0, len(self.card.labels)), np.float32), {})
+        self.block = max(_BLOCK, self.max_batch)
         self._session.warm_up()
         artifact.golden.verify(self._session.run, self.card.input, tolerance=self.card.export.golden_tolerance)
 
-    def scores(self, images: Sequence[bytes]) -> list[Found]:
-        """The scores of each encoded photo, in order, or the ImageError or InferenceFailed that is its own."""
-        pixels = np.empty((len(images), *self.card.input.shape), np.uint8)
-        errors = dict[int, ImageError]()  # by place
-        for place, image in enumerate(images):
+    def decoded(self, images: Iterable[bytes | HangtagError], most: int) -> Decoded:
+        """The next photos, at most so many, the first of which begins a block; in place of one there may be an error.
+
+        Each is decoded before the next one is asked for.
+        """
+        pixels = np.empty((most, *self.card.input.shape), np.uint8)
+        places, errors = list[int](), dict[int, HangtagError]()
+        for place, image in enumerate(islice(images, most)):
+            if isinstance(image, HangtagError):
+                errors[place] = image
+                continue
             try:
-                pixels[place - len(errors)] = decode(image, self.card.input, max_pixels=self._max_pixels)
+                pixels[len(places)] = decode(image, self.card.input, max_pixels=self._max_pixels)
+                places.append(place)
             except ImageError as error:
                 errors[place] = kept(error)
-        pixels = pixels[: len(images) - len(errors)]
-        batches = (pixels[start : start + self.max_batch] for start in range(0, len(pixels), self.max_batch))
-        found = [each for batch in batches for each in self._run(batch)]
-        for place, each in errors.items():
-            found.insert(place, each)
-        return found
+        return Decoded(pixels[: len(places)], places, errors)
 
-    def rows(self, photos: Sequence[Listed], found: Sequence[Found]) -> Any:
-        """The rows of photos, a table, from what was found of each."""
+    def scores(self, photos: Decoded) -> Found:
+        """The scores of photos, or of one the ImageError, InferenceFailed or whatever it came with."""
+        found = joined([self._nothing, *(self._run(batch) for batch in self._batches(photos))])
+        if not photos.errors:
+            return found
+        scores = np.zeros((len(photos.places) + len(photos.errors), len(self.card.labels)), np.float32)
+        scores[photos.places] = found.scores
+        return Found(scores, photos.errors | {photos.places[at]: error for at, error in found.errors.items()})
+
+    def rows(self, photos: Sequence[Listed], found: Found) -> Any:
+        """The rows of photos, a table, from what was found of them."""
         return to_table([listed.path for listed in photos], found, self.card, self._top_k)
 
-    def _run(self, pixels: Pixels) -> list[Found]:
-        """The scores of each photo of [N, H, W, C]; if the model fails on all together, each is tried alone."""
+    def _batches(self, photos: Decoded) -> Iterator[Pixels]:
+        """The pixels of those photos together that run together."""
+        pixels, places, _ = photos
+        start = 0
+        while start < len(places):
+            next_block = (places[start] // self.block + 1) * self.block
+            stop = min(start + self.max_batch, bisect_left(places, next_block))
+            yield pixels[start:stop]
+            start = stop
+
+    def _run(self, pixels: Pixels) -> Found:
+        """What is found of a batch; if the model fails on all together, each photo is tried alone."""
         try:
-            found = self._session.run(pixels)
+            scores = self._session.run(pixels)
         except Exception:  # noqa: BLE001 - onnxruntime's exceptions have no common base but this
-            if len(pixels) == 1:
-                return [InferenceFailed("The model failed on this photo.")]
-            return [scores for each in pixels for scores in self._run(each[np.newaxis])]
-        are_numbers = np.logical_and.reduce(np.isfinite(found), axis=1)  # each of them by itself would take 3 µs
-        return [
-            each if is_number else InferenceFailed("The model's scores of this photo are no numbers.")
-            for each, is_number in zip(found, are_numbers, strict=True)
-        ]
+            if len(pixels) > 1:
+                return joined([self._run(each[np.newaxis]) for each in pixels])
+            scores = np.zeros((1, len(self.card.labels)), np.float32)
+            return Found(scores, {0: InferenceFailed("The model failed on this photo.")})
+        if np.isfinite(scores).all():
+            return Found(scores, {})
+        lost = np.flatnonzero(~np.isfinite(scores).all(axis=1)).tolist()
+        return Found(scores, dict.fromkeys(lost, InferenceFailed("The model's scores of this photo are no numbers.")))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from math import prod
 from threading import Semaphore
 from time import perf_counter
 from typing import Self
@@ -16,9 +17,11 @@ from catalog.rows import Found, kept
 THREADS = 8  # for each core; those that have no turn wait for photos that come slowly, or are not needed
 
 _GPU_TURNS = 2  # for each core: while one waits for the GPU, the other has the core
-_GROUP = 16  # photos that a thread takes at least: more cost each less, and leave cores idle at the end for longer
-_HELD_BYTES = 4 * 2**20  # of photos that were read and not answered; one photo more may be
-_SLOW_SECONDS = 0.0005  # for a photo to be read: it comes from no memory, and a core that waits for it stands idle
+_GROUP = 64  # photos that a thread takes: with more, threads wait longer for the interpreter, which decodes by turns
+_HELD_PIXELS = 16 * 2**20  # bytes of photos that are decoded and not answered; one block may be more
+_HELD_BYTES = 4 * 2**20  # of photos that were read and not decoded; two photos more may be
+_SLOW_SECONDS = 0.0002  # for each photo to be read: it comes from no memory, and a core that waits for it stands idle
+_PATIENCE_SECONDS = 0.005  # more, for all together: the interpreter may keep a thread waiting for as long
 
 
 class Turns:
@@ -27,6 +30,8 @@ class Turns:
     Where it would only wait, for a disk or a network, it lays its turn aside: to change it costs more than a disk does
     that answers from memory.
     """
+
+    is_reading_slow = False  # for whoever read last
 
     def __init__(self, cores: int, provider: str) -> None:
         self._free = Semaphore(cores if provider == CPU else _GPU_TURNS * cores)
@@ -49,29 +54,40 @@ class Turns:
 
 
 def group_size(classifier: Classifier) -> int:
-    """How many photos a thread takes at once; every engine takes as many, as which run together decides on digits."""
-    return max(_GROUP, classifier.max_batch)
+    """How many photos a thread had better take at once: whole blocks."""
+    room = _HELD_PIXELS // prod(classifier.card.input.shape)
+    return max(1, min(_GROUP, room) // classifier.block) * classifier.block
 
 
-def label(photos: Sequence[Listed], reader: Reader, classifier: Classifier, turns: Turns) -> list[Found]:
-    """What is found of photos, in order; asked by a thread that has a turn. Raises a StoreError.
+def label(photos: Sequence[Listed], reader: Reader, classifier: Classifier, turns: Turns) -> Found:
+    """What is found of photos, the first of which begins a block; asked by a thread with a turn. Raises a StoreError.
 
-    Which photos run together depends on the photos alone, so that the same ones get the same scores, whoever asks.
+    All are decoded before any is run: each of the two puts what the other one works with out of the core's caches.
     """
-    found = list[Found]()
-    while len(found) < len(photos):
-        held = _held(photos[len(found) :], reader, turns)
-        scores = iter(classifier.scores([data for data in held if isinstance(data, bytes)]))
-        found += [next(scores) if isinstance(data, bytes) else data for data in held]
-    return found
+    return classifier.scores(classifier.decoded(_read(photos, reader, turns), len(photos)))
+
+
+def _read(photos: Sequence[Listed], reader: Reader, turns: Turns) -> Iterator[bytes | PhotoError]:
+    """The encoded photos, of which no more are read at once than may be held."""
+    done = 0
+    while done < len(photos):
+        for image in _held(
+            photos[done:], reader, turns
+        ):  # which nothing else holds: it is gone before the next ones come
+            done += 1
+            yield image
 
 
 def _held(photos: Sequence[Listed], reader: Reader, turns: Turns) -> list[bytes | PhotoError]:
-    """The first of these, as many as may be held; once one came slowly, the others are read without a turn."""
+    """The first of these, as many as may be held; without a turn, where the last ones came slowly, or once these do."""
     held, size, is_aside = list[bytes | PhotoError](), 0, False
     with ExitStack() as reading:
-        before = perf_counter()
+        enough = perf_counter() + _PATIENCE_SECONDS
         for listed in photos:
+            if not is_aside and (turns.is_reading_slow or perf_counter() > enough):
+                reading.enter_context(turns.aside())
+                is_aside = True
+            enough += _SLOW_SECONDS
             try:
                 data = reader.read(listed)
                 held.append(data)
@@ -80,9 +96,5 @@ def _held(photos: Sequence[Listed], reader: Reader, turns: Turns) -> list[bytes 
                 held.append(kept(error))
             if size >= _HELD_BYTES:
                 break
-            now = perf_counter()
-            if now - before > _SLOW_SECONDS and not is_aside:
-                reading.enter_context(turns.aside())
-                is_aside = True
-            before = now
+        turns.is_reading_slow = perf_counter() > enough
     return held

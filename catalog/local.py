@@ -11,7 +11,7 @@ from catalog.job import Job
 from catalog.labelling import THREADS, Turns, group_size, label
 from catalog.listed import Listed
 from catalog.reading import Reader
-from catalog.rows import Found
+from catalog.rows import Found, joined
 
 
 @dataclass
@@ -21,11 +21,11 @@ class _Part:
     index: int
     photos: Sequence[Listed]
     missing: int
-    found: dict[int, list[Found]] = field(default_factory=dict)  # by where in the part they begin
+    found: dict[int, Found] = field(default_factory=dict)  # by where in the part they begin
 
     def rows(self, classifier: Classifier) -> Any:
         """All rows, in order, once none is missing."""
-        return classifier.rows(self.photos, [each for start in sorted(self.found) for each in self.found[start]])
+        return classifier.rows(self.photos, joined([self.found[start] for start in sorted(self.found)]))
 
 
 class _Group(NamedTuple):
@@ -47,7 +47,7 @@ class LocalEngine:
     def __init__(self, classifier: Classifier, cores: int, reader: Reader | None = None) -> None:
         self._classifier = classifier
         self._reader = reader or Reader()
-        self._threads = THREADS * cores
+        self._cores = cores
         self._turns = Turns(cores, classifier.provider)
         self._lock = Lock()
         self._failure: BaseException | None = None
@@ -57,9 +57,12 @@ class LocalEngine:
 
         Where a part cannot be written, or the store cannot be reached, what has begun is ended, and its error raised.
         """
-        groups = _groups(job, group_size(self._classifier))
+        groups = _groups(job, group_size(self._classifier), self._classifier.block, self._cores)
         with Gathered(job) as done:
-            work = [Thread(target=self._work, args=(groups, done, labelled), daemon=True) for _ in range(self._threads)]
+            work = [
+                Thread(target=self._work, args=(groups, done, labelled), daemon=True)
+                for _ in range(THREADS * self._cores)
+            ]
             for thread in work:
                 thread.start()
             try:
@@ -79,8 +82,8 @@ class LocalEngine:
                     with self._lock:
                         part = group.part
                         part.found[group.start] = found
-                        part.missing -= len(found)
-                        labelled(len(found))
+                        part.missing -= len(group.photos)
+                        labelled(len(group.photos))
                         is_complete = not part.missing
                     if is_complete and done.add(part.index, part.rows(self._classifier)):
                         with self._turns.aside():  # most of it is a wait for the disk, however slow that is
@@ -93,10 +96,15 @@ class LocalEngine:
             return None if self._failure else next(groups, None)
 
 
-def _groups(job: Job, size: int) -> Iterator[_Group]:
-    """The photos of all missing parts, in order, so many together."""
-    for index in job.missing():
+def _groups(job: Job, most: int, least: int, cores: int) -> Iterator[_Group]:
+    """The photos of all missing parts, in order, many together, and few at the end, so that no core idles for long."""
+    missing = job.missing()
+    left = sum(map(job.listing.size, missing))
+    for index in missing:
         photos = job.listing.part(index)
-        part = _Part(index, photos, len(photos))
-        for start in range(0, len(photos), size):
-            yield _Group(part, start, photos[start : start + size])
+        part, start = _Part(index, photos, len(photos)), 0
+        while start < len(photos):
+            stop = min(len(photos), start + (most if left > 2 * most * cores else least))
+            yield _Group(part, start, photos[start:stop])
+            left -= stop - start
+            start = stop

@@ -1,7 +1,7 @@
 """The rows of the output: what became of each photo."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,10 +30,25 @@ SCHEMA = pa.schema(
 # Where values repeat, Parquet had better hold each once; to look whether paths and scores do takes as long as the rest.
 REPEATED = ["label", "top_k.list.element.label", "decision", "model", "version", "error"]
 
-Scores = NDArray[np.float32]
-Found = Scores | HangtagError  # of a photo: float32 [K], or why there are none
-
 _Error = TypeVar("_Error", bound=HangtagError)
+
+Scores = NDArray[np.float32]
+
+
+class Found(NamedTuple):
+    """What is found of some photos: scores, float32 [N, K], and by place in them why a photo has none."""
+
+    scores: Scores
+    errors: dict[int, HangtagError]
+
+
+def joined(some: Sequence[Found]) -> Found:
+    """What is found of some photos and of those after them, of one model."""
+    errors, start = dict[int, HangtagError](), 0
+    for scores, failed in some:
+        errors |= {start + place: error for place, error in failed.items()}
+        start += len(scores)
+    return Found(np.concatenate([scores for scores, _ in some]), errors)
 
 
 def kept(error: _Error) -> _Error:
@@ -41,32 +56,29 @@ def kept(error: _Error) -> _Error:
     return type(error)(*error.args)
 
 
-def to_table(paths: Sequence[str], found: Sequence[Found], card: ModelCard, top_k: int) -> Any:
+def to_table(paths: Sequence[str], found: Found, card: ModelCard, top_k: int) -> Any:
     """A table of SCHEMA, a row for each photo: an answer of the card's model, or an error's code and sentence.
 
     It is made column by column, for as many photos as there are at once: photo by photo, small ones would wait for it.
     """
-    errors = [each if isinstance(each, HangtagError) else None for each in found]
-    failed = np.array([error is not None for error in errors])
-    scores = np.array([each for each in found if not isinstance(each, HangtagError)], np.float32)
-    places = pa.array(np.cumsum(~failed) - 1, mask=failed)
-    label, score, ranked, decision = _answered(scores.reshape(-1, len(card.labels)), card, top_k)
+    answered = _answered(found.scores, card, top_k)
+    if found.errors:
+        places = np.arange(len(paths))
+        answered = [column.take(pa.array(places, mask=np.isin(places, [*found.errors]))) for column in answered]
+    errors = [found.errors.get(place) for place in range(len(paths))]
     columns = [
         pa.array(paths, pa.string()),
-        label.take(places),
-        score.take(places),
-        ranked.take(places),
-        decision.take(places),
-        pa.repeat(card.name, len(found)),
-        pa.repeat(card.version, len(found)),
+        *answered,
+        pa.repeat(card.name, len(paths)),
+        pa.repeat(card.version, len(paths)),
         pa.array([error and error.code for error in errors], pa.string()),
         pa.array([error and str(error) for error in errors], pa.string()),
     ]
     return pa.table(columns, SCHEMA)
 
 
-def _answered(scores: Scores, card: ModelCard, top_k: int) -> tuple[Any, Any, Any, Any]:
-    """The columns label, score, top_k and decision of the photos that have scores, [N, K]."""
+def _answered(scores: Scores, card: ModelCard, top_k: int) -> list[Any]:
+    """The columns label, score, top_k and decision of photos, from their scores, [N, K]."""
     labels, best = pa.array(card.labels, pa.string()), answers(scores, card, top_k)
     count, width = best.ranked.shape
     names, values = labels.take(pa.array(best.ranked.ravel())), pa.array(best.scores.ravel())
@@ -74,4 +86,4 @@ def _answered(scores: Scores, card: ModelCard, top_k: int) -> tuple[Any, Any, An
     ranked = pa.ListArray.from_arrays(pa.array(np.arange(count + 1) * width, pa.int32()), pairs)
     firsts = pa.array(np.arange(count) * width)
     decision = pa.array(np.where(best.is_accepted, "accept", "review"), pa.string())
-    return names.take(firsts), values.take(firsts), ranked, decision
+    return [names.take(firsts), values.take(firsts), ranked, decision]

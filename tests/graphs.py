@@ -95,6 +95,16 @@ def at(shade: int) -> Extra:
     return nodes, {"shade": np.array([shade], np.float32), "near": np.array(0.5, np.float32)}
 
 
+def telling_at(shade: int) -> Extra:
+    """What changes the scores of all pictures that run together with one of that shade."""
+    nodes, constants = at(shade)
+    nodes += [
+        helper.make_node("Cast", ["is_there"], ["flag"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["flag", "more"], ["zero"]),
+    ]
+    return nodes, {**constants, "more": np.array([1, 0, 0], np.float32)}
+
+
 def endless_at(shade: int) -> Extra:
     """What never ends on pictures of one shade: a loop, which onnxruntime leaves when it is told to."""
     is_there, constants = at(shade)

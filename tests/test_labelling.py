@@ -9,15 +9,15 @@ from typing import Self
 import numpy as np
 import pytest
 
-from artifact.errors import HangtagError, PhotoMissing, UnsupportedImageType
+from artifact.errors import PhotoMissing, UnsupportedImageType
 from artifact.repository import Repository
 from catalog import labelling
 from catalog.classifier import Classifier
-from catalog.labelling import Turns, label
+from catalog.labelling import Turns, group_size, label
 from catalog.listed import Listed
 from catalog.reading import Reader
-from catalog.rows import Found
-from graphs import failing_at, graph, without_scores_at
+from catalog.rows import Found, joined
+from graphs import failing_at, graph, telling_at, without_scores_at
 from support import png, publish
 
 GOOD = [png(shade) for shade in (0, 128, 255, 10, 200)]
@@ -27,10 +27,11 @@ BAD = b"no photo"
 class Photo(bytes):
     """A photo's bytes, counted while they are in memory."""
 
-    there = 0
+    there = most = 0
 
     def __new__(cls, data: bytes) -> Self:
         cls.there += 1
+        cls.most = max(cls.most, cls.there)
         return super().__new__(cls, data)
 
     def __del__(self) -> None:
@@ -50,18 +51,6 @@ class Album(Reader):
         return Photo(self._photos[listed.path])
 
 
-class Groups(Classifier):
-    """Answers photos, and notes how many at once."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(Repository(root).open("tiny", "1"))
-        self.sizes = list[int]()
-
-    def scores(self, images: Sequence[bytes]) -> list[Found]:
-        self.sizes.append(len(images))
-        return super().scores(images)
-
-
 class Laid(Turns):
     """Turns, and how often one was laid aside."""
 
@@ -78,14 +67,21 @@ def listed(names: Sequence[str]) -> list[Listed]:
     return [Listed(name, name) for name in names]
 
 
-def said(found: Found) -> object:
-    """What can be compared of it."""
-    return (type(found), str(found)) if isinstance(found, HangtagError) else found.tolist()
+def said(found: Found) -> list[object]:
+    """What can be compared of it, for each photo."""
+    return [
+        (type(found.errors[place]), str(found.errors[place])) if place in found.errors else scores
+        for place, scores in enumerate(found.scores.tolist())
+    ]
+
+
+def found_of(classifier: Classifier, images: Sequence[bytes]) -> Found:
+    return classifier.scores(classifier.decoded(iter(images), len(images)))
 
 
 @pytest.fixture
-def groups(models: Path) -> Groups:
-    return Groups(models)
+def classifier(models: Path) -> Classifier:
+    return Classifier(Repository(models).open("tiny", "1"))
 
 
 @pytest.mark.parametrize("max_batch", [1, 2, 4])
@@ -98,47 +94,111 @@ def test_each_photo_gets_its_own_scores_or_error_whatever_is_beside_it(
     models: Path, images: list[bytes], max_batch: int
 ):
     classifier = Classifier(Repository(models).open("tiny", "1"), max_batch=max_batch)
-    alone = [said(*classifier.scores([image])) for image in images]
-    assert [said(each) for each in classifier.scores(images)] == alone
+    alone = [said(found_of(classifier, [image])) for image in images]
+    assert [[each] for each in said(found_of(classifier, images))] == alone
 
 
 @pytest.mark.parametrize("extra", [failing_at, without_scores_at])
 def test_a_photo_that_the_model_cannot_answer_takes_no_other_along(tmp_path: Path, extra):
     publish(tmp_path, model=graph(extra=extra(77)))
     classifier = Classifier(Repository(tmp_path).open("tiny", "1"), max_batch=4)
-    found = classifier.scores([BAD, GOOD[0], png(77), GOOD[1], GOOD[2], BAD, GOOD[3], png(77)])
-    codes = [each.code if isinstance(each, HangtagError) else int(np.argmax(each)) for each in found]
+    found = found_of(classifier, [BAD, GOOD[0], png(77), GOOD[1], GOOD[2], BAD, GOOD[3], png(77)])
+    codes = {place: error.code for place, error in found.errors.items()}
     bad, failed = UnsupportedImageType.code, "inference_failed"
-    assert codes == [bad, 0, failed, 1, 2, bad, 0, failed]
+    assert codes == {0: bad, 2: failed, 5: bad, 7: failed}
+    assert found.scores[[1, 3, 4, 6]].argmax(axis=1).tolist() == [0, 1, 2, 0]
 
 
-def test_no_more_photos_are_in_hand_at_once_than_may_be(groups: Groups, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("marked", "mates"),
+    [(0, {1, 3, 4}), (14, {13, 15}), (16, {20, 21, 22}), (31, set()), (33, {32, 34, 35}), (35, {32, 33, 34})],
+)
+@pytest.mark.parametrize("at_once", [16, 32, 48])
+@pytest.mark.parametrize("held", [1, 10**6])
+def test_photos_run_together_by_their_places_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marked: int, mates: set[int], at_once: int, held: int
+):
+    monkeypatch.setattr(labelling, "_HELD_BYTES", held)
+    publish(tmp_path, model=graph(extra=telling_at(77)))
+    classifier = Classifier(Repository(tmp_path).open("tiny", "1"), max_batch=4)
+    photos = {str(place): png(64) for place in range(36)} | {str(marked): png(77)}
+    photos |= {"2": BAD, "18": BAD}
+    del photos["17"], photos["19"]
+    names, turns = listed([str(place) for place in range(36)]), Turns(1, classifier.provider)
+    found = joined(
+        [
+            label(names[start : start + at_once], Album(photos), classifier, turns)
+            for start in range(0, len(names), at_once)
+        ]
+    )
+    assert {place: type(error) for place, error in found.errors.items()} == {
+        **dict.fromkeys((2, 18), UnsupportedImageType),
+        **dict.fromkeys((17, 19), PhotoMissing),
+    }
+    usual = found_of(classifier, [png(64)]).scores[0]
+    changed = {place for place, scores in enumerate(found.scores) if not np.allclose(scores, usual, atol=1e-3)}
+    assert changed - found.errors.keys() - {marked} == mates
+
+
+def test_no_more_photos_are_in_hand_at_once_than_may_be(classifier: Classifier, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(labelling, "_HELD_BYTES", 3 * len(GOOD[0]) - 1)
-    names = [str(number) for number in range(10)]
-    album = Album(dict.fromkeys(names, GOOD[0]) | {"5": GOOD[0] * 3})
-    found = label(listed(names), album, groups, Turns(1, groups.provider))
-    assert len(found) == 10
-    assert groups.sizes == [3, 3, 3, 1]
+    monkeypatch.setattr(Photo, "most", Photo.there)
+    before = Photo.there
+    album = Album({"0": GOOD[0]})
+    found = label(listed(["0"] * 60), album, classifier, Turns(1, classifier.provider))
+    assert len(found.scores) == 60
+    assert Photo.most - before == 3 + 1  # and the one that was decoded last
 
 
-def test_a_turn_is_laid_aside_once_for_all_photos_that_come_slowly(groups: Groups, monkeypatch: pytest.MonkeyPatch):
+def test_a_thread_takes_fewer_of_large_photos_and_whole_blocks(models: Path, monkeypatch: pytest.MonkeyPatch):
+    def size(max_batch: int, held: int) -> int:
+        monkeypatch.setattr(labelling, "_HELD_PIXELS", held * 8 * 8)
+        return group_size(Classifier(Repository(models).open("tiny", "1"), max_batch=max_batch))
+
+    assert [size(4, 10**6), size(4, 47), size(4, 1)] == [64, 32, 16]
+    assert [size(24, 10**6), size(100, 10**6), size(100, 1)] == [48, 100, 100]
+
+
+def test_a_turn_is_laid_aside_once_for_all_photos_that_come_slowly(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(labelling, "_SLOW_SECONDS", 0.0)
-    turns = Laid(1, groups.provider)
+    monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", 0.0)
+    turns = Laid(1, classifier.provider)
     with turns:
-        label(listed(["0"] * 9), Album({"0": GOOD[0]}), groups, turns)
+        label(listed(["0"] * 9), Album({"0": GOOD[0]}), classifier, turns)
     assert turns.count == 1
 
 
-def test_what_is_kept_of_a_photo_that_failed_keeps_no_photo_in_memory(groups: Groups):
+def test_after_photos_that_came_slowly_no_turn_is_held_while_the_next_ones_are_read_until_they_come_quickly(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+):
+    turns, album = Laid(1, classifier.provider), Album({"0": GOOD[0]})
+    monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", 1e9)
+
+    def label_one() -> int:
+        label(listed(["0"]), album, classifier, turns)
+        return turns.count
+
+    with turns:
+        assert label_one() == 0
+        turns.is_reading_slow = True
+        assert label_one() == 1
+        assert label_one() == 1
+        monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", -1e9)
+        monkeypatch.setattr(labelling, "_SLOW_SECONDS", 0.0)
+        assert [label_one(), label_one()] == [2, 3]
+
+
+def test_what_is_kept_of_a_photo_that_failed_keeps_no_photo_in_memory(classifier: Classifier):
     album = Album({"good": GOOD[0], "bad": BAD, "empty": b"", "cut": GOOD[0][:-20]})
+    names = ["good", "gone", "bad", "good", "empty", "cut", "good"]
     before = Photo.there
     gc.disable()
     try:
-        found = label(
-            listed(["good", "gone", "bad", "good", "empty", "cut", "good"]), album, groups, Turns(1, groups.provider)
-        )
+        found = label(listed(names), album, classifier, Turns(1, classifier.provider))
         assert Photo.there == before
     finally:
         gc.enable()
-    codes = [each.code for each in found if isinstance(each, HangtagError)]
+    codes = [error.code for _, error in sorted(found.errors.items())]
     assert codes == ["photo_missing", "image_type_unsupported", "image_empty", "image_truncated"]

@@ -1,6 +1,6 @@
 """The engine of one machine: who has a core, and when what is done is written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from threading import Barrier, local
 from time import sleep
@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from artifact.errors import JobDamaged, OutputUnwritable, PhotoMissing, StoreUnreachable
+from artifact.errors import HangtagError, JobDamaged, OutputUnwritable, PhotoMissing, StoreUnreachable
 from artifact.repository import Repository
 from catalog import gathered, labelling
-from catalog.classifier import Classifier
+from catalog.classifier import Classifier, Decoded
 from catalog.gathered import Gathered
 from catalog.job import Job, open_job
 from catalog.labelling import THREADS
@@ -48,13 +48,25 @@ class Counting(Classifier):
 
     most = now = 0
 
-    def scores(self, images: Sequence[bytes]) -> list[Found]:
+    def scores(self, photos: Decoded) -> Found:
         self.now += 1
         self.most = max(self.most, self.now)
         sleep(0.002)  # in which another thread would come
-        found = super().scores(images)
+        found = super().scores(photos)
         self.now -= 1
         return found
+
+
+class Noting(Classifier):
+    """Answers photos, and notes how many a thread takes at once."""
+
+    def __init__(self, models: Path) -> None:
+        super().__init__(Repository(models).open("tiny", "1"))
+        self.taken = list[int]()
+
+    def decoded(self, images: Iterable[bytes | HangtagError], most: int) -> Decoded:
+        self.taken.append(most)
+        return super().decoded(images, most)
 
 
 class Awaited(Job):
@@ -86,6 +98,7 @@ def test_photos_that_come_slowly_are_read_by_all_threads_at_once(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(labelling, "_SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", 0.0)
     source = repeated(tmp_path / "photos", PART_SIZE)
     with open_job(tmp_path / "labels.jsonl", order(models, source)) as job:
         begin(job)
@@ -112,6 +125,14 @@ def test_no_more_cores_are_busy_than_it_was_given(models: Path, tmp_path: Path):
         begin(job)
         LocalEngine(classifier, 1).run(job, lambda _: None)
     assert classifier.most == 1
+
+
+def test_threads_take_many_photos_at_once_and_few_where_the_catalogue_ends(models: Path, tmp_path: Path):
+    source, classifier = repeated(tmp_path / "photos", 2 * PART_SIZE + 7), Noting(models)
+    with open_job(tmp_path / "labels.jsonl", order(models, source)) as job:
+        begin(job)
+        LocalEngine(classifier, 1).run(job, lambda _: None)
+    assert classifier.taken == [64] * 7 + [16] * 4 + [7]
 
 
 def interrupted_with_a_part(job: Job) -> None:
@@ -141,7 +162,12 @@ def test_parts_that_follow_each_other_share_a_file_and_come_in_order(models: Pat
         begin(job)
         sizes = {part: job.listing.size(part) for part in range(5)}
         tables = {
-            part: to_table([f"{part}/{place}" for place in range(size)], [missing] * size, card(), 3)
+            part: to_table(
+                [f"{part}/{place}" for place in range(size)],
+                Found(np.zeros((size, 3), np.float32), dict.fromkeys(range(size), missing)),
+                card(),
+                3,
+            )
             for part, size in sizes.items()
         }
         job.write({part: tables[part] for part in (4, 1, 0)})
@@ -179,7 +205,8 @@ def test_the_first_part_is_written_at_once_and_others_together_when_it_is_time(
 
 
 def test_parquet_holds_once_what_repeats_and_looks_for_nothing_else_that_might(models: Path, tmp_path: Path):
-    paths, found = ["a.png", "b.png"], [np.array([0.75, 0.25, 0.0], np.float32), PhotoMissing("It is not there.")]
+    paths = ["a.png", "b.png"]
+    found = Found(np.array([[0.75, 0.25, 0.0], [0.0] * 3], np.float32), {1: PhotoMissing("It is not there.")})
     table = to_table(paths, found, card(), 3)
     write_output([table], tmp_path / "output.parquet")
     with open_job(tmp_path / "labels.jsonl", order(models, repeated(tmp_path / "photos", 1))) as job:
