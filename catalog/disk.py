@@ -89,13 +89,15 @@ def _opened(path: str) -> tuple[int, int]:
 
 def _children(folder: str) -> list[str]:
     """The names in a folder, those of folders with a slash, in the order of their bytes, as object stores have them."""
+    names = list[str]()
     with os.scandir(folder) as entries:
-        names = [
-            entry.name + "/" * _is_folder(entry)
-            for entry in entries
-            if not entry.name.startswith(".") and (entry.is_symlink() or entry.is_dir() or entry.is_file())
-            if not _leads_back(entry)
-        ]
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_file(follow_symlinks=False):  # nearly all are
+                names.append(entry.name)
+            elif (entry.is_symlink() or entry.is_dir()) and not _leads_back(entry):
+                names.append(entry.name + "/" * _is_folder(entry))
     return sorted(names, key=os.fsencode)
 
 

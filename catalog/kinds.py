@@ -14,15 +14,16 @@ ZIP = ".zip"
 TAR = ".tar"
 PACKED_TARS = {".tar.bz2", ".tar.gz", ".tar.xz", ".tbz2", ".tgz", ".txz"}
 
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(PHOTOS, "photo"),
+    **dict.fromkeys(MANIFESTS, "manifest"),
+    **dict.fromkeys((ZIP, TAR, *PACKED_TARS), "archive"),
+}
+
 
 def kind_of_name(path: str) -> Kind:
     """What a file is by its suffix, in capitals or not."""
-    suffix = suffix_of(path)
-    if suffix in PHOTOS:
-        return "photo"
-    if suffix in MANIFESTS:
-        return "manifest"
-    return "archive" if suffix in {ZIP, TAR, *PACKED_TARS} else "other"
+    return _KINDS.get(suffix_of(path), "other")
 
 
 def suffix_of(path: str) -> str:

@@ -13,4 +13,6 @@ class Listed(NamedTuple):
 
 def printable(path: str) -> str:
     r"""The path with what is no UTF-8 in it as `\xe9`."""
+    if path.isascii():  # nearly all are, and a million are asked about
+        return path
     return path.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -110,9 +110,10 @@ def _photos(source: _Source, column: str, passed_over: Counter[str]) -> Iterator
 
 
 def _in_folder(place: Place, folder: str, passed_over: Counter[str]) -> Iterator[Listed]:
+    above = folder.rstrip("/")
     for name in place.files_below(folder):
         if _is_photo(name, passed_over):
-            path = f"{folder.rstrip('/')}/{name}"
+            path = f"{above}/{name}"
             yield Listed(printable(path), place.where(path))
 
 
