@@ -35,8 +35,8 @@ class CatalogOptions(Options):
     """
 
     models: Path = Field(Path("models"), description="the model repository")
-    rounds: int = Field(15, ge=2, description="how often ceiling and command take turns")
-    seconds: float = Field(4, gt=0, description="about how long each lasts in a turn")
+    rounds: int = Field(9, ge=2, description="how often ceiling and command take turns")
+    seconds: float = Field(8, gt=0, description="about how long each lasts in a turn")
     counts: list[int] = Field(
         [1_000, 10_000, 40_000, 100_000],
         min_length=2,

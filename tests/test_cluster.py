@@ -130,3 +130,34 @@ def test_a_node_that_dies_in_mid_job_and_a_caller_that_does_take_no_row_along(
         cluster.shutdown()
     assert running.returncode == 3, complained
     assert out.read_bytes() == (tmp_path / "here.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_actors_with_a_quarter_of_a_gpu_each_share_it_and_give_the_same_rows(
+    catalogue: Catalogue, tmp_path: Path, ray_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in ray_home.items():
+        monkeypatch.setenv(name, value)
+    import ray  # noqa: PLC0415 - it reads the environment
+    from ray.cluster_utils import Cluster  # noqa: PLC0415
+
+    publish(tmp_path / "models", model=graph(extra=slow(products=1, side=500)))
+    root = tmp_path / "models"
+    hangtag.main(["classify", *catalogue(12 * PART_SIZE, "here.csv", root=root)])
+    # Ray counts the GPU that it is told of; where there is none, the actors' models run on the CPU.
+    cluster = Cluster(
+        initialize_head=True,
+        connect=True,
+        head_node_args={"num_cpus": 8, "num_gpus": 1, "include_dashboard": False},
+    )
+    try:
+        options = ("--address", cluster.address, "--gpus-per-actor", "0.25")
+        running = start(catalogue(12 * PART_SIZE, "there.csv", *options, root=root), ray_home)
+        eventually(lambda: ray.available_resources().get("GPU", 0) < 0.01)
+        assert ray.available_resources()["CPU"] >= 4  # four actors, though there is room for eight
+        _, complained = running.communicate(timeout=LONG)
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert running.returncode == 3, complained
+    assert (tmp_path / "there.csv").read_bytes() == (tmp_path / "here.csv").read_bytes()
