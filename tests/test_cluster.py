@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,19 @@ def ray_home() -> Iterator[dict[str, str]]:
     """The environment of a Ray that leaves nothing behind; its sockets' paths may not be long."""
     with tempfile.TemporaryDirectory(prefix="ray") as home:
         yield {"HOME": home, "RAY_TMPDIR": home, "PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
+
+
+@pytest.fixture
+def long_catalogue(
+    catalogue: Catalogue, tmp_path: Path, ray_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Catalogue:
+    """The same for 12 parts and a slow model, where Ray is at home; `here.csv` is what this machine makes of it."""
+    for name, value in ray_home.items():
+        monkeypatch.setenv(name, value)
+    publish(tmp_path / "models", model=graph(extra=slow(products=1, side=500)))
+    of = partial(catalogue, 12 * PART_SIZE, root=tmp_path / "models")
+    hangtag.main(["classify", *of("here.csv")])
+    return of
 
 
 def start(arguments: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
@@ -100,19 +114,14 @@ def test_a_gpu_is_none_of_an_actors_that_was_given_none(catalogue: Catalogue, ca
 
 @pytest.mark.slow
 def test_a_node_that_dies_in_mid_job_and_a_caller_that_does_take_no_row_along(
-    catalogue: Catalogue, tmp_path: Path, ray_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    long_catalogue: Catalogue, tmp_path: Path, ray_home: dict[str, str]
 ):
-    for name, value in ray_home.items():
-        monkeypatch.setenv(name, value)
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - it reads the environment
 
-    publish(tmp_path / "models", model=graph(extra=slow(products=1, side=500)))
-    root = tmp_path / "models"
-    hangtag.main(["classify", *catalogue(12 * PART_SIZE, "here.csv", root=root)])
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         _, node = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
-        arguments = catalogue(12 * PART_SIZE, "there.csv", "--address", cluster.address, root=root)
+        arguments = long_catalogue("there.csv", "--address", cluster.address)
         out = tmp_path / "there.csv"
 
         killed = start(arguments, ray_home)
@@ -134,25 +143,17 @@ def test_a_node_that_dies_in_mid_job_and_a_caller_that_does_take_no_row_along(
 
 @pytest.mark.slow
 def test_actors_with_a_quarter_of_a_gpu_each_share_it_and_give_the_same_rows(
-    catalogue: Catalogue, tmp_path: Path, ray_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    long_catalogue: Catalogue, tmp_path: Path, ray_home: dict[str, str]
 ):
-    for name, value in ray_home.items():
-        monkeypatch.setenv(name, value)
     import ray  # noqa: PLC0415 - it reads the environment
     from ray.cluster_utils import Cluster  # noqa: PLC0415
 
-    publish(tmp_path / "models", model=graph(extra=slow(products=1, side=500)))
-    root = tmp_path / "models"
-    hangtag.main(["classify", *catalogue(12 * PART_SIZE, "here.csv", root=root)])
     # Ray counts the GPU that it is told of; where there is none, the actors' models run on the CPU.
-    cluster = Cluster(
-        initialize_head=True,
-        connect=True,
-        head_node_args={"num_cpus": 8, "num_gpus": 1, "include_dashboard": False},
-    )
+    head = {"num_cpus": 8, "num_gpus": 1, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, connect=True, head_node_args=head)
     try:
         options = ("--address", cluster.address, "--gpus-per-actor", "0.25")
-        running = start(catalogue(12 * PART_SIZE, "there.csv", *options, root=root), ray_home)
+        running = start(long_catalogue("there.csv", *options), ray_home)
         eventually(lambda: ray.available_resources().get("GPU", 0) < 0.01)
         assert ray.available_resources()["CPU"] >= 4  # four actors, though there is room for eight
         _, complained = running.communicate(timeout=LONG)
