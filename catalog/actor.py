@@ -54,7 +54,7 @@ class Labeller:
 
     def _rows(self, photos: Sequence[Listed]) -> Any:
         """The rows of one part, in order."""
-        size = group_size(self._classifier)
+        size = group_size(self._classifier, photos[0])
         groups = [photos[start : start + size] for start in range(0, len(photos), size)]
         found = joined([*self._threads.map(self._label, groups)])
         return self._classifier.rows(photos, found)

@@ -2,7 +2,6 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +15,13 @@ from artifact.session import Session
 from catalog.listed import Listed
 from catalog.rows import Found, joined, kept, to_table
 
-_BLOCK = 16
+_BLOCK = 16  # of several batches, as a photo that cannot be decoded leaves one of them short
 
 Pixels = NDArray[np.uint8]
 
 
 class Decoded(NamedTuple):
-    """Photos that a model can run, uint8 [N, H, W, C], and their places among others; by place, why those cannot be."""
+    """Photos that a model can run, uint8 [N, H, W, C], and why others cannot; places count both, from the first."""
 
     pixels: Pixels
     places: list[int]
@@ -32,9 +31,10 @@ class Decoded(NamedTuple):
 class Classifier:
     """A model version that answers photos; any number of threads may ask, and each uses one core meanwhile.
 
-    Photos run together by their places in the list: a batch has those of one `block` that can be decoded, so that each
-    gets the same scores whoever asks, and for how many. It has answered its golden samples before it answers anybody.
-    Who asks in another process makes one there, of the same artifact. Raises GoldenMismatch, and what Session raises.
+    Photos run together by their places in the list: of each `block` of them those that can be decoded, in batches. So
+    each gets the same scores whoever asks, and for how many. It has answered its golden samples before it answers
+    anybody. Who asks in another process makes one there, of the same artifact. Raises GoldenMismatch, and what Session
+    raises.
     """
 
     def __init__(
@@ -53,19 +53,18 @@ class Classifier:
         self._session = Session(artifact.model, self.card, device=device, max_batch=batch)
         self.provider = self._session.provider
         self.max_batch = max_batch or usual_batch(self.provider)  # onnxruntime may have CUDA and not start it
-        self._nothing = Found(np.empty((0, len(self.card.labels)), np.float32), {})
         self.block = max(_BLOCK, self.max_batch)
         self._session.warm_up()
         artifact.golden.verify(self._session.run, self.card.input, tolerance=self.card.export.golden_tolerance)
 
-    def decoded(self, images: Iterable[bytes | HangtagError], most: int) -> Decoded:
-        """The next photos, at most so many, the first of which begins a block; in place of one there may be an error.
+    def decoded(self, images: Iterable[bytes | HangtagError], count: int) -> Decoded:
+        """So many photos, the first of which begins a block; in place of one there may be an error.
 
         Each is decoded before the next one is asked for.
         """
-        pixels = np.empty((most, *self.card.input.shape), np.uint8)
+        pixels = np.empty((count, *self.card.input.shape), np.uint8)
         places, errors = list[int](), dict[int, HangtagError]()
-        for place, image in enumerate(islice(images, most)):
+        for place, image in enumerate(images):
             if isinstance(image, HangtagError):
                 errors[place] = image
                 continue
@@ -78,25 +77,25 @@ class Classifier:
 
     def scores(self, photos: Decoded) -> Found:
         """The scores of photos, or of one the ImageError, InferenceFailed or whatever it came with."""
-        found = joined([self._nothing, *(self._run(batch) for batch in self._batches(photos))])
-        if not photos.errors:
-            return found
-        scores = np.zeros((len(photos.places) + len(photos.errors), len(self.card.labels)), np.float32)
-        scores[photos.places] = found.scores
-        return Found(scores, photos.errors | {photos.places[at]: error for at, error in found.errors.items()})
+        pixels, places, errors = photos
+        scores = np.zeros((len(places) + len(errors), len(self.card.labels)), np.float32)
+        found = Found(scores, dict(errors))
+        for batch in self._batches(places):
+            scores[places[batch]], failed = self._run(pixels[batch])
+            found.errors.update({places[batch][at]: error for at, error in failed.items()})
+        return found
 
     def rows(self, photos: Sequence[Listed], found: Found) -> Any:
         """The rows of photos, a table, from what was found of them."""
         return to_table([listed.path for listed in photos], found, self.card, self._top_k)
 
-    def _batches(self, photos: Decoded) -> Iterator[Pixels]:
-        """The pixels of those photos together that run together."""
-        pixels, places, _ = photos
+    def _batches(self, places: Sequence[int]) -> Iterator[slice]:
+        """Those photos together that run together: the next ones of a block, as many as a batch may have."""
         start = 0
         while start < len(places):
             next_block = (places[start] // self.block + 1) * self.block
             stop = min(start + self.max_batch, bisect_left(places, next_block))
-            yield pixels[start:stop]
+            yield slice(start, stop)
             start = stop
 
     def _run(self, pixels: Pixels) -> Found:

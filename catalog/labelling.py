@@ -11,7 +11,7 @@ from artifact.device import CPU
 from artifact.errors import PhotoError
 from catalog.classifier import Classifier
 from catalog.listed import Listed
-from catalog.reading import Reader
+from catalog.reading import Reader, is_packed
 from catalog.rows import Found, kept
 
 THREADS = 8  # for each core; those that have no turn wait for photos that come slowly, or are not needed
@@ -19,9 +19,9 @@ THREADS = 8  # for each core; those that have no turn wait for photos that come 
 _GPU_TURNS = 2  # for each core: while one waits for the GPU, the other has the core
 _GROUP = 64  # photos that a thread takes: with more, threads wait longer for the interpreter, which decodes by turns
 _HELD_PIXELS = 16 * 2**20  # bytes of photos that are decoded and not answered; one block may be more
-_HELD_BYTES = 4 * 2**20  # of photos that were read and not decoded; two photos more may be
+_HELD_BYTES = 4 * 2**20  # of photos that are read at once; two photos more may be
 _SLOW_SECONDS = 0.0002  # for each photo to be read: it comes from no memory, and a core that waits for it stands idle
-_PATIENCE_SECONDS = 0.005  # more, for all together: the interpreter may keep a thread waiting for as long
+_PATIENCE_SECONDS = 0.005  # more, for all that are read at once: the interpreter may keep a thread waiting for as long
 
 
 class Turns:
@@ -31,9 +31,8 @@ class Turns:
     that answers from memory.
     """
 
-    is_reading_slow = False  # for whoever read last
-
     def __init__(self, cores: int, provider: str) -> None:
+        self.is_reading_slow = False  # as whoever read last found it
         self._free = Semaphore(cores if provider == CPU else _GPU_TURNS * cores)
 
     def __enter__(self) -> Self:
@@ -53,9 +52,12 @@ class Turns:
             self._free.acquire()
 
 
-def group_size(classifier: Classifier) -> int:
-    """How many photos a thread had better take at once: whole blocks."""
-    room = _HELD_PIXELS // prod(classifier.card.input.shape)
+def group_size(classifier: Classifier, first: Listed) -> int:
+    """How many photos, from this one on, a thread had best take at once: whole blocks, as what runs together is.
+
+    One block of what can be unpacked in its order only, so that threads are not far apart in it.
+    """
+    room = 0 if is_packed(first) else _HELD_PIXELS // prod(classifier.card.input.shape)
     return max(1, min(_GROUP, room) // classifier.block) * classifier.block
 
 
@@ -71,9 +73,8 @@ def _read(photos: Sequence[Listed], reader: Reader, turns: Turns) -> Iterator[by
     """The encoded photos, of which no more are read at once than may be held."""
     done = 0
     while done < len(photos):
-        for image in _held(
-            photos[done:], reader, turns
-        ):  # which nothing else holds: it is gone before the next ones come
+        # Nothing but the loop holds them, so that they are gone before the next ones are read.
+        for image in _held(photos[done:], reader, turns):
             done += 1
             yield image
 
@@ -84,10 +85,10 @@ def _held(photos: Sequence[Listed], reader: Reader, turns: Turns) -> list[bytes 
     with ExitStack() as reading:
         enough = perf_counter() + _PATIENCE_SECONDS
         for listed in photos:
+            enough += _SLOW_SECONDS
             if not is_aside and (turns.is_reading_slow or perf_counter() > enough):
                 reading.enter_context(turns.aside())
-                is_aside = True
-            enough += _SLOW_SECONDS
+                is_aside = turns.is_reading_slow = True
             try:
                 data = reader.read(listed)
                 held.append(data)

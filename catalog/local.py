@@ -47,7 +47,7 @@ class LocalEngine:
     def __init__(self, classifier: Classifier, cores: int, reader: Reader | None = None) -> None:
         self._classifier = classifier
         self._reader = reader or Reader()
-        self._cores = cores
+        self._threads = THREADS * cores
         self._turns = Turns(cores, classifier.provider)
         self._lock = Lock()
         self._failure: BaseException | None = None
@@ -57,12 +57,9 @@ class LocalEngine:
 
         Where a part cannot be written, or the store cannot be reached, what has begun is ended, and its error raised.
         """
-        groups = _groups(job, group_size(self._classifier), self._classifier.block, self._cores)
+        groups = self._groups(job)
         with Gathered(job) as done:
-            work = [
-                Thread(target=self._work, args=(groups, done, labelled), daemon=True)
-                for _ in range(THREADS * self._cores)
-            ]
+            work = [Thread(target=self._work, args=(groups, done, labelled), daemon=True) for _ in range(self._threads)]
             for thread in work:
                 thread.start()
             try:
@@ -95,16 +92,22 @@ class LocalEngine:
         with self._lock:
             return None if self._failure else next(groups, None)
 
+    def _groups(self, job: Job) -> Iterator[_Group]:
+        """The photos of all missing parts, in order.
 
-def _groups(job: Job, most: int, least: int, cores: int) -> Iterator[_Group]:
-    """The photos of all missing parts, in order, many together, and few at the end, so that no core idles for long."""
-    missing = job.missing()
-    left = sum(map(job.listing.size, missing))
-    for index in missing:
-        photos = job.listing.part(index)
-        part, start = _Part(index, photos, len(photos)), 0
-        while start < len(photos):
-            stop = min(len(photos), start + (most if left > 2 * most * cores else least))
-            yield _Group(part, start, photos[start:stop])
-            left -= stop - start
-            start = stop
+        As few at once as may be, where few threads would read what comes slowly one photo after the other, and where
+        the catalogue ends, as cores would be idle.
+        """
+        missing = job.missing()
+        left = sum(map(job.listing.size, missing))
+        for index in missing:
+            photos = job.listing.part(index)
+            part, start = _Part(index, photos, len(photos)), 0
+            while start < len(photos):
+                size = group_size(self._classifier, photos[start])
+                if self._turns.is_reading_slow or left <= size * self._threads:
+                    size = self._classifier.block
+                group = photos[start : start + size]
+                yield _Group(part, start, group)
+                left -= len(group)
+                start += len(group)

@@ -12,7 +12,7 @@ from artifact.errors import (
     SourceUnknown,
 )
 from catalog.kept_open import KeptOpen
-from catalog.kinds import TAR, ZIP, suffix_of
+from catalog.kinds import PACKED_TARS, TAR, ZIP, suffix_of
 from catalog.listed import Listed
 from catalog.place import Place
 from catalog.places import Places
@@ -65,6 +65,11 @@ class Reader:
         if len(data) > self._max_bytes:
             raise PhotoTooLarge(f"{listed.path} has more than {self._max_bytes} bytes, and no more are taken.")
         return data
+
+
+def is_packed(listed: Listed) -> bool:
+    """Whether it lies in an archive that can be unpacked from its beginning only."""
+    return bool(listed.entry) and suffix_of(listed.where) in PACKED_TARS
 
 
 def _explained(path: str, error: OSError | ValueError) -> PhotoError:

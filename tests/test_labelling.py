@@ -150,44 +150,49 @@ def test_no_more_photos_are_in_hand_at_once_than_may_be(classifier: Classifier, 
     assert Photo.most - before == 3 + 1  # and the one that was decoded last
 
 
-def test_a_thread_takes_fewer_of_large_photos_and_whole_blocks(models: Path, monkeypatch: pytest.MonkeyPatch):
-    def size(max_batch: int, held: int) -> int:
-        monkeypatch.setattr(labelling, "_HELD_PIXELS", held * 8 * 8)
-        return group_size(Classifier(Repository(models).open("tiny", "1"), max_batch=max_batch))
-
-    assert [size(4, 10**6), size(4, 47), size(4, 1)] == [64, 32, 16]
-    assert [size(24, 10**6), size(100, 10**6), size(100, 1)] == [48, 100, 100]
-
-
-def test_a_turn_is_laid_aside_once_for_all_photos_that_come_slowly(
-    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("max_batch", "held", "size"),
+    [(4, 10**6, 64), (4, 47, 32), (4, 1, 16), (24, 10**6, 48), (100, 10**6, 100), (100, 1, 100)],
+)
+def test_a_thread_takes_whole_blocks_and_fewer_photos_where_they_are_large(
+    models: Path, monkeypatch: pytest.MonkeyPatch, max_batch: int, held: int, size: int
 ):
-    monkeypatch.setattr(labelling, "_SLOW_SECONDS", 0.0)
-    monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(labelling, "_HELD_PIXELS", held * 8 * 8)
+    classifier = Classifier(Repository(models).open("tiny", "1"), max_batch=max_batch)
+    assert group_size(classifier, Listed("a", "/a.png")) == size
+    assert group_size(classifier, Listed("a", "/a.zip", "1 a.png")) == size
+    assert group_size(classifier, Listed("a", "/a.tar", "1 2 a.png")) == size
+    assert group_size(classifier, Listed("a", "/a.tar.gz", "1 2 a.png")) == classifier.block
+
+
+@pytest.mark.parametrize(("each", "together", "count"), [(0.0, 0.0, 1), (1e9, 0.0, 0), (0.0, 1e9, 0)])
+def test_a_turn_is_laid_aside_once_for_all_photos_that_come_slowly(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch, each: float, together: float, count: int
+):
+    monkeypatch.setattr(labelling, "_SLOW_SECONDS", each)
+    monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", together)
     turns = Laid(1, classifier.provider)
     with turns:
         label(listed(["0"] * 9), Album({"0": GOOD[0]}), classifier, turns)
-    assert turns.count == 1
+    assert turns.count == count
+    assert turns.is_reading_slow == bool(count)
 
 
-def test_after_photos_that_came_slowly_no_turn_is_held_while_the_next_ones_are_read_until_they_come_quickly(
+def test_after_photos_that_came_slowly_the_next_ones_are_read_without_a_turn_until_they_come_quickly(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ):
     turns, album = Laid(1, classifier.provider), Album({"0": GOOD[0]})
-    monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", 1e9)
 
-    def label_one() -> int:
+    def aside_for_one(patience: float) -> int:
+        monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", patience)
+        before = turns.count
         label(listed(["0"]), album, classifier, turns)
-        return turns.count
+        return turns.count - before
 
     with turns:
-        assert label_one() == 0
-        turns.is_reading_slow = True
-        assert label_one() == 1
-        assert label_one() == 1
-        monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", -1e9)
-        monkeypatch.setattr(labelling, "_SLOW_SECONDS", 0.0)
-        assert [label_one(), label_one()] == [2, 3]
+        assert [aside_for_one(1e9), aside_for_one(-1e9)] == [0, 1]
+        assert [aside_for_one(-1e9), aside_for_one(1e9)] == [1, 1]
+        assert [aside_for_one(1e9), aside_for_one(1e9)] == [0, 0]
 
 
 def test_what_is_kept_of_a_photo_that_failed_keeps_no_photo_in_memory(classifier: Classifier):

@@ -1,6 +1,7 @@
 """The engine of one machine: who has a core, and when what is done is written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier, local
 from time import sleep
@@ -13,6 +14,7 @@ from pyarrow import parquet
 from artifact.errors import HangtagError, JobDamaged, OutputUnwritable, PhotoMissing, StoreUnreachable
 from artifact.repository import Repository
 from catalog import gathered, labelling
+from catalog.actor import Labeller, received, sent
 from catalog.classifier import Classifier, Decoded
 from catalog.gathered import Gathered
 from catalog.job import Job, open_job
@@ -24,8 +26,9 @@ from catalog.order import Order
 from catalog.output import write_output
 from catalog.reading import Reader
 from catalog.rows import REPEATED, SCHEMA, Found, to_table
+from graphs import graph, telling_at
 from labelled import Failing, begin, engine, order, repeated
-from support import PATIENCE, card
+from support import PATIENCE, card, png, publish
 
 
 class Together(Reader):
@@ -48,13 +51,21 @@ class Counting(Classifier):
 
     most = now = 0
 
+    def decoded(self, images: Iterable[bytes | HangtagError], count: int) -> Decoded:
+        with self._counted():
+            return super().decoded(images, count)
+
     def scores(self, photos: Decoded) -> Found:
+        with self._counted():
+            return super().scores(photos)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
         self.now += 1
         self.most = max(self.most, self.now)
         sleep(0.002)  # in which another thread would come
-        found = super().scores(photos)
+        yield
         self.now -= 1
-        return found
 
 
 class Noting(Classifier):
@@ -64,9 +75,9 @@ class Noting(Classifier):
         super().__init__(Repository(models).open("tiny", "1"))
         self.taken = list[int]()
 
-    def decoded(self, images: Iterable[bytes | HangtagError], most: int) -> Decoded:
-        self.taken.append(most)
-        return super().decoded(images, most)
+    def decoded(self, images: Iterable[bytes | HangtagError], count: int) -> Decoded:
+        self.taken.append(count)
+        return super().decoded(images, count)
 
 
 class Awaited(Job):
@@ -118,7 +129,8 @@ def test_while_parts_are_written_other_photos_are_labelled(
         assert not job.missing()
 
 
-def test_no_more_cores_are_busy_than_it_was_given(models: Path, tmp_path: Path):
+def test_no_more_cores_are_busy_than_it_was_given(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", 1e9)
     source = repeated(tmp_path / "photos", PART_SIZE)
     classifier = Counting(Repository(models).open("tiny", "1"))
     with open_job(tmp_path / "labels.jsonl", order(models, source)) as job:
@@ -127,12 +139,37 @@ def test_no_more_cores_are_busy_than_it_was_given(models: Path, tmp_path: Path):
     assert classifier.most == 1
 
 
-def test_threads_take_many_photos_at_once_and_few_where_the_catalogue_ends(models: Path, tmp_path: Path):
-    source, classifier = repeated(tmp_path / "photos", 2 * PART_SIZE + 7), Noting(models)
+@pytest.mark.parametrize(
+    ("patience", "taken"),
+    [(1e9, [64] * 5 + [16] * 28 + [7]), (-1e9, [64] + [16] * 44 + [7])],
+    ids=["photos come quickly", "photos come slowly"],
+)
+def test_threads_take_few_photos_at_once_where_they_come_slowly_and_where_the_catalogue_ends(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float, taken: list[int]
+):
+    monkeypatch.setattr(labelling, "_PATIENCE_SECONDS", patience)
+    source, classifier = repeated(tmp_path / "photos", 3 * PART_SIZE + 7), Noting(models)
     with open_job(tmp_path / "labels.jsonl", order(models, source)) as job:
         begin(job)
         LocalEngine(classifier, 1).run(job, lambda _: None)
-    assert classifier.taken == [64] * 7 + [16] * 4 + [7]
+    assert sorted(classifier.taken) == sorted(taken)
+
+
+def test_an_actor_runs_the_same_photos_together_as_this_machine(tmp_path: Path):
+    publish(tmp_path / "models", model=graph(extra=telling_at(70)))
+    classifier = Classifier(Repository(tmp_path / "models").open("tiny", "1"))
+    source = repeated(tmp_path / "photos", PART_SIZE)
+    for number in range(9):
+        (tmp_path / "photos" / f"{number:04}.png").write_bytes(png(70 if number == 5 else 64))
+    with open_job(tmp_path / "labels.jsonl", order(tmp_path / "models", source)) as job:
+        begin(job)
+        LocalEngine(classifier, 1).run(job, lambda _: None)
+        [here] = job.tables()
+        [(part, there)] = received(Labeller(lambda: classifier, None)(sent(0, job.listing.part(0))))
+    assert part == 0
+    assert there.equals(here)
+    scores = {round(score, 2) for score in there["score"].to_pylist() if score is not None}
+    assert scores == {0.5, 0.73, 1.0}  # of those that ran without one that tells, with it, and its own
 
 
 def interrupted_with_a_part(job: Job) -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from artifact.answer import answer
-from artifact.errors import InferenceFailed, PhotoMissing
+from artifact.errors import HangtagError, InferenceFailed, PhotoMissing
 from catalog.rows import SCHEMA, Found, to_table
 from support import card
 
@@ -17,9 +17,11 @@ CARD = card()
     [[DARK], [MISSING], [DARK, EVEN], [MISSING, DARK, FAILED, EVEN, MISSING], [FAILED, MISSING]],
     ids=["an answer", "an error", "answers", "both", "errors"],
 )
-def test_a_row_has_the_answer_to_its_photo_or_its_error(found: list[Found], top_k: int):
+def test_a_row_has_the_answer_to_its_photo_or_its_error(found: list[np.ndarray | HangtagError], top_k: int):
     paths = [f"{place}.png" for place in range(len(found))]
-    table = to_table(paths, found, CARD, top_k)
+    scores = np.stack([each if isinstance(each, np.ndarray) else DARK for each in found])
+    errors = {place: each for place, each in enumerate(found) if isinstance(each, HangtagError)}
+    table = to_table(paths, Found(scores, errors), CARD, top_k)
     assert table.schema.equals(SCHEMA)
     table.validate(full=True)
     expected = dict.fromkeys(SCHEMA.names) | {"model": CARD.name, "version": CARD.version}
