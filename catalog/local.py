@@ -47,7 +47,7 @@ class LocalEngine:
     def __init__(self, classifier: Classifier, cores: int, reader: Reader | None = None) -> None:
         self._classifier = classifier
         self._reader = reader or Reader()
-        self._threads = THREADS * cores
+        self._cores, self._threads = cores, THREADS * cores
         self._turns = Turns(cores, classifier.provider)
         self._lock = Lock()
         self._failure: BaseException | None = None
@@ -93,21 +93,20 @@ class LocalEngine:
             return None if self._failure else next(groups, None)
 
     def _groups(self, job: Job) -> Iterator[_Group]:
-        """The photos of all missing parts, in order.
+        """The photos of all missing parts, in order: blocks, and as many at once as is best where that harms nothing.
 
-        As few at once as may be, where few threads would read what comes slowly one photo after the other, and where
-        the catalogue ends, as cores would be idle.
+        Where photos come slowly, or might, as nobody has read any, few threads would read one after the other what many
+        can; where the catalogue ends, cores would be idle.
         """
-        missing = job.missing()
+        missing, block, taken = job.missing(), self._classifier.block, 0
         left = sum(map(job.listing.size, missing))
         for index in missing:
             photos = job.listing.part(index)
             part, start = _Part(index, photos, len(photos)), 0
             while start < len(photos):
                 size = group_size(self._classifier, photos[start])
-                if self._turns.is_reading_slow or left <= size * self._threads:
-                    size = self._classifier.block
+                if taken < self._threads or self._turns.is_reading_slow or left <= 2 * size * self._cores:
+                    size = block
                 group = photos[start : start + size]
                 yield _Group(part, start, group)
-                left -= len(group)
-                start += len(group)
+                taken, left, start = taken + 1, left - len(group), start + len(group)
